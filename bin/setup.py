@@ -181,8 +181,8 @@ def start_over(turn: int) -> None:
 def base_python() -> str:
     """Return the interpreter itself, not a link to it.
 
-    `python3` may be a shim, another project's virtual environment, or a newer Python one day; a link
-    to the versioned name works as long as that Python is there, and visibly breaks when it is not.
+    `python3` may be a shim, another project's virtual environment, or a newer Python one day; a
+    link to the versioned name works while that Python is there, and visibly breaks after.
     """
     return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 
