@@ -19,6 +19,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -151,6 +152,17 @@ class EmbeddedServer:
         """How to connect to the database `catalog`, known once entered."""
         return make_conninfo(host=str(self._socket_folder), user="postgres", dbname=DATABASE)
 
+    @property
+    def version(self) -> str:
+        """The version of Postgres, such as `18.4`."""
+        programs = subprocess.check_output([self.bindir / "postgres", "--version"], text=True)
+        return programs.split()[2]
+
+    @property
+    def place(self) -> str:
+        """Where the database is, in words, known once entered."""
+        return f"the embedded Postgres (data in {self.data})"
+
     def __enter__(self) -> Self:
         try:
             self.home.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -158,8 +170,12 @@ class EmbeddedServer:
                 in_use = entered.enter_context((self.home / "in-use").open("a"))
                 fcntl.flock(in_use, fcntl.LOCK_SH)
                 self._find_place()
-                if not self._join():
-                    self._start()
+                try:
+                    if not self._join():
+                        self._start()
+                except BaseException:
+                    self._stop_if_last(in_use)
+                    raise
                 entered.callback(self._leave, in_use)
                 self._inside = entered.pop_all()
         except OSError as exc:
@@ -173,12 +189,20 @@ class EmbeddedServer:
         self._inside.close()
 
     def _leave(self, in_use: IO[str]) -> None:
-        with self._one_at_a_time():
-            try:
-                fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return
-            self.stop()
+        # A second Ctrl-C must not keep the server running.
+        held_back = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+        try:
+            with self._one_at_a_time():
+                self._stop_if_last(in_use)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+
+    def _stop_if_last(self, in_use: IO[str]) -> None:
+        try:
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        self.stop()
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -318,10 +342,9 @@ class EmbeddedServer:
 
     def _check_version(self) -> None:
         made_by = (self.data / "PG_VERSION").read_text().strip()
-        programs = subprocess.check_output([self.bindir / "postgres", "--version"], text=True)
-        if f" {made_by}." not in programs:
+        if self.version.partition(".")[0] != made_by:
             raise EmbeddedServerError(
-                f"{self.data} was made by Postgres {made_by}, and this is {programs.strip()}",
+                f"{self.data} was made by Postgres {made_by}, and this is {self.version}",
                 "move it away to start with an empty database",
             )
 

@@ -1,0 +1,270 @@
+"""Files turned into migrations, with every problem of names and contents found at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalog.errors import FileProblem, FilesInvalid
+from catalog.migrations.scanner import Statement, Token, fingerprint, split, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FILE_NAME = re.compile(r"(?P<name>(?P<version>[0-9]+)_[\w.-]+)\.(?P<direction>up|down)\.sql")
+_DIRECTIVE = re.compile(r"--\s*migrate:\s*(?P<words>.*)")
+_ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
+_NO_TRANSACTION = "no-transaction"
+
+_OPENINGS = (("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", "TRANSACTION"))
+_CLOSINGS = (("COMMIT",), ("COMMIT", "WORK"), ("COMMIT", "TRANSACTION"), ("END",))
+
+# Statements that end or divide the transaction in which a script runs with its record.
+_TRANSACTION_CONTROL = (
+    ("BEGIN",),
+    ("START", "TRANSACTION"),
+    ("COMMIT",),
+    ("END",),
+    ("ROLLBACK",),
+    ("ABORT",),
+    ("SAVEPOINT",),
+    ("RELEASE",),
+    ("PREPARE", "TRANSACTION"),
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """One SQL file, or the text of one that the ledger kept."""
+
+    path: str
+    """How messages name it: the path from the current folder."""
+
+    text: str
+
+    @cached_property
+    def _all_statements(self) -> list[Statement]:
+        return split(self.text)
+
+    @cached_property
+    def _wrapped(self) -> bool:
+        """Whether the file is `BEGIN … COMMIT`, which is the transaction that we make anyway."""
+        found = self._all_statements
+        return (
+            len(found) >= 2
+            and self.transactional
+            and found[0].words in _OPENINGS
+            and found[-1].words in _CLOSINGS
+            and not any(map(_controls_transaction, found[1:-1]))
+        )
+
+    @property
+    def statements(self) -> list[Statement]:
+        """What is to be run, without the `BEGIN … COMMIT` that a file may be wrapped in."""
+        return self._all_statements[1:-1] if self._wrapped else self._all_statements
+
+    @property
+    def body(self) -> str:
+        """The text to send in a transaction of ours; every offset is that in the file."""
+        if not self._wrapped:
+            return self.text
+        text = self.text
+        for statement in (self._all_statements[0], self._all_statements[-1]):
+            end = statement.start + len(statement.text)
+            text = text[: statement.start] + " " * len(statement.text) + text[end:]
+        return text
+
+    @property
+    def transactional(self) -> bool:
+        """Whether it runs in one transaction with its record; its first line may say no."""
+        return _NO_TRANSACTION not in self._directive
+
+    @property
+    def _directive(self) -> list[str]:
+        found = _DIRECTIVE.fullmatch(self.text.partition("\n")[0].strip())
+        return found["words"].replace(",", " ").split() if found else []
+
+    def problems(self) -> Iterator[FileProblem]:
+        """What keeps this script from being run, with the places."""
+        if not self.text.strip():
+            yield FileProblem(self.path, "is empty", "write a comment into it if that is meant")
+        for word in self._directive:
+            if word != _NO_TRANSACTION:
+                yield self._problem_at(
+                    0, f'does not know "-- migrate: {word}"', f"there is {_NO_TRANSACTION}"
+                )
+        for token in tokens(self.text):
+            if not token.closed:
+                yield self._problem_at(token.start, _unclosed(token), "close it")
+            elif token.text == "\\":
+                yield self._problem_at(
+                    token.start, "has a psql command, which only psql knows", "write it as SQL"
+                )
+        for statement in self.statements:
+            if self.transactional and _controls_transaction(statement):
+                yield self._problem_at(
+                    statement.start,
+                    f"has its own {statement.tokens[0].word}",
+                    "a migration already runs in one transaction with its record; remove it,"
+                    f" or begin the file with `-- migrate: {_NO_TRANSACTION}`",
+                )
+            elif _copies_from_client(statement):
+                yield self._problem_at(
+                    statement.start, "copies from STDIN, which has no data here", "use INSERT"
+                )
+
+    def _problem_at(self, offset: int, problem: str, advice: str) -> FileProblem:
+        return FileProblem(self.path, problem, advice, text=self.text, offset=offset)
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A numbered pair of scripts; without a down script it cannot be reverted."""
+
+    name: str
+    """Its file names without the endings: `0001_create_authors`."""
+
+    version: int
+    up: Script
+    down: Script | None = field(default=None)
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of what the up script means: comments, blanks and line ends do not count."""
+        return hashlib.sha256(fingerprint(self.up.text).encode()).hexdigest()
+
+
+def version_of(name: str) -> int:
+    """The number that a migration's name begins with.
+
+    Raises:
+        ValueError: It does not begin with one.
+    """
+    return int(name.partition("_")[0])
+
+
+def load_migrations(directory: Path) -> list[Migration]:
+    """The migrations in a folder, by number. Files that do not end in `.sql` are passed over.
+
+    Raises:
+        FilesInvalid: Something is not in order; it lists everything that is not.
+    """
+    shown = Path(_shown(directory))
+    try:
+        files = sorted(path for path in directory.iterdir() if path.name.endswith(".sql"))
+    except OSError as exc:
+        reason = (exc.strerror or str(exc)).lower()
+        raise FilesInvalid(
+            [FileProblem(str(shown), f"cannot be read: {reason}", "name another with --dir")]
+        ) from exc
+    problems: list[FileProblem] = []
+    scripts: dict[tuple[str, str], Script] = {}
+    for path in files:
+        shown_path = str(shown / path.name)
+        if not (named := _FILE_NAME.fullmatch(path.name)):
+            problems.append(
+                FileProblem(
+                    shown_path, "is not named like a migration", "NNNN_words.up.sql or .down.sql"
+                )
+            )
+            continue
+        try:
+            script = Script(shown_path, _read(path))
+        except (OSError, ValueError) as exc:
+            reason = str(getattr(exc, "strerror", None) or exc).lower()
+            problems.append(FileProblem(shown_path, f"cannot be read: {reason}", "mend the file"))
+            continue
+        problems.extend(script.problems())
+        scripts[named["name"], named["direction"]] = script
+    if not scripts and not problems:
+        problems.append(
+            FileProblem(str(shown), "holds no migrations", "make one: bin/migrate new NAME")
+        )
+    migrations, of_pairs = _pair(scripts)
+    if problems := problems + of_pairs:
+        raise FilesInvalid(problems)
+    return migrations
+
+
+def load_seed(path: Path) -> Script:
+    r"""A script of data, written for `psql` or for us: `\set ON_ERROR_STOP` says what we do anyway.
+
+    Raises:
+        FilesInvalid: It cannot be read.
+    """
+    shown = _shown(path)
+    try:
+        text = _read(path)
+    except (OSError, ValueError) as exc:
+        reason = str(getattr(exc, "strerror", None) or exc).lower()
+        problem = FileProblem(shown, f"cannot be read: {reason}", "name another file")
+        raise FilesInvalid([problem]) from exc
+    return Script(shown, _ON_ERROR_STOP.sub(lambda found: " " * len(found[0]), text))
+
+
+def _pair(scripts: dict[tuple[str, str], Script]) -> tuple[list[Migration], list[FileProblem]]:
+    problems = []
+    migrations: dict[int, Migration] = {}
+    names = sorted({name for name, _ in scripts}, key=lambda name: (version_of(name), name))
+    for name in names:
+        up, down = scripts.get((name, "up")), scripts.get((name, "down"))
+        version = version_of(name)
+        if up is None:
+            down_path = scripts[name, "down"].path
+            problems.append(
+                FileProblem(
+                    down_path, "has no up file beside it", f"add {name}.up.sql, or remove it"
+                )
+            )
+        elif version in migrations:
+            other = migrations[version].up.path
+            problems.append(
+                FileProblem(up.path, f"has the number of {other}", "give one of them another")
+            )
+        else:
+            migrations[version] = Migration(name, version, up, down)
+    return list(migrations.values()), problems
+
+
+def _read(path: Path) -> str:
+    """The text of a file, with a newline at line ends whatever a checkout made of them.
+
+    Raises:
+        ValueError: It is not UTF-8, or holds a NUL byte, which Postgres takes in no text.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = exc.object.count(b"\n", 0, exc.start) + 1
+        raise ValueError(f"line {line} is not UTF-8") from exc
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(f"line {line} holds a NUL byte")
+    return text.replace("\r\n", "\n")
+
+
+def _shown(directory: Path) -> str:
+    relative = os.path.relpath(directory)
+    return str(directory) if relative.startswith("..") else relative
+
+
+def _controls_transaction(statement: Statement) -> bool:
+    return any(statement.begins(*words) for words in _TRANSACTION_CONTROL)
+
+
+def _copies_from_client(statement: Statement) -> bool:
+    words = [token.word for token in statement.tokens]
+    return words[0] == "COPY" and any(
+        pair in (("FROM", "STDIN"), ("TO", "STDOUT")) for pair in pairwise(words)
+    )
+
+
+def _unclosed(token: Token) -> str:
+    what = {"comment": "comment", "dollar": f"{token.text[:20].split('$')[1]}$"}
+    return f"has a {what.get(token.kind, 'quote')} without an end"

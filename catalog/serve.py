@@ -1,0 +1,208 @@
+"""`bin/serve`: the one place that knows both the runner and the API, and starts things.
+
+Without a `DATABASE_URL` it brings up the embedded Postgres, applies pending migrations, and
+seeds empty tables. A database that it was pointed at is only read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+import psycopg
+import uvicorn
+
+from catalog.api.app import create_app
+from catalog.embedded import embedded_database
+from catalog.errors import CatalogError, DatabaseUnavailable, SettingsError
+from catalog.migrations import report
+from catalog.migrations.apply import Runner
+from catalog.migrations.cli import DEFAULT_DIRECTORY, DEFAULT_SEED
+from catalog.migrations.migration import load_migrations, load_seed
+from catalog.settings import DatabaseUrl, Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+    from catalog.migrations.apply import Event
+
+_FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
+_GRACE = 8  # seconds that open requests have to end in after SIGTERM
+
+_BOTH_EMPTY = """
+    SELECT NOT EXISTS (SELECT FROM "Authors") AND NOT EXISTS (SELECT FROM "Books")
+"""
+
+
+class _Stopped(BaseException):
+    """Ctrl-C or SIGTERM: unwinds everything, so that all is cleaned up."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM, and return the exit code."""
+    _stop_on_signals()
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        settings = load_settings(host=options.host, port=options.port)
+        with _listening(settings) as listener, _database(settings) as conninfo:
+            return _serve(conninfo, listener)
+    except _Stopped:
+        return 0
+    except CatalogError as exc:
+        _say(report.error_text(exc), file=sys.stderr)
+        return 1
+
+
+def _serve(conninfo: str, listener: socket.socket) -> int:
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    _say(f"Serving on {url} (Ctrl-C stops)")
+    for path in ("/authors", "/books/1"):
+        _say(f"  {url}{path}")
+    config = uvicorn.Config(
+        create_app(conninfo),
+        log_config=None,
+        log_level=logging.WARNING,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = uvicorn.Server(config)
+    # When it is done, uvicorn raises the signal that ended it once more: for _Stopped.
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    """The port, taken before anything is started for it.
+
+    Raises:
+        SettingsError: It is in use, or the host is not one of this machine.
+    """
+    host, port = settings.host, settings.port
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as exc:
+        reason = exc.strerror.lower() if exc.strerror else str(exc)
+        raise SettingsError(
+            f"cannot listen on {host}:{port}: {reason}",
+            "choose another with --port or PORT, --host or CATALOG_HOST",
+        ) from exc
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    """The connection string to serve from, with the database made ready if it is our own."""
+    if settings.database is not None:
+        _look_at(settings.database)
+        yield settings.database.conninfo
+        return
+    with embedded_database() as server:
+        _say(f"Postgres {server.version} runs: {server.place}")
+        _make_ready(server.conninfo, server.place)
+        yield server.conninfo
+
+
+def _make_ready(conninfo: str, place: str) -> None:
+    """Apply what is pending, and seed what is empty."""
+    migrations = load_migrations(DEFAULT_DIRECTORY)
+    with Runner(
+        conninfo, migrations, origin="the embedded server", place=place, wait=60, tell=_tell
+    ) as runner:
+        try:
+            runner.up(lambda history: history.to_apply())
+        except CatalogError as exc:
+            finished = runner.finished
+            text = report.error_text(exc, history=runner.history, finished=finished)
+            raise _Reported(text) from exc
+        if runner.finished:
+            _say(report.outcome(runner.finished, runner.history, nothing="apply"))
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            empty = connection.execute(_BOTH_EMPTY).fetchone()
+        if empty == (True,):
+            script = load_seed(DEFAULT_SEED)
+            _say(report.seeded(script.path, runner.run_seed(script)))
+
+
+class _Reported(CatalogError):
+    """An error that is in words already."""
+
+
+def _look_at(url: DatabaseUrl) -> None:
+    """Say whether the database can be reached, and whether migrations are pending there.
+
+    Raises:
+        DatabaseUnavailable: For a cause that waiting does not mend.
+    """
+    _say(f"Reading from {url.place}")
+    try:
+        migrations = load_migrations(DEFAULT_DIRECTORY)
+        with Runner(
+            url.conninfo,
+            migrations,
+            origin=url.origin,
+            place=url.place,
+            wait=_FIRST_LOOK,
+            tell=lambda _: None,
+        ) as runner:
+            if pending := runner.history.pending:
+                names = ", ".join(migration.name for migration in pending)
+                _say(f"Migrations are pending there: {names}. To apply them: bin/migrate up")
+    except DatabaseUnavailable as exc:
+        if not exc.passing:
+            raise
+        _say(f"{exc.problem}; requests are answered with 503 until it is there", file=sys.stderr)
+    except (CatalogError, psycopg.Error) as exc:
+        words = report.error_text(exc) if isinstance(exc, CatalogError) else str(exc).strip()
+        _say(f"Cannot tell whether migrations are pending: {words}", file=sys.stderr)
+
+
+def _stop_on_signals() -> None:
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Stopped
+
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        # uvicorn knows no SIGHUP; the terminal is gone, and we go with it in order.
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGHUP, hang_up)
+
+
+def _tell(event: Event) -> None:
+    if line := report.event_line(event):
+        _say(line)
+
+
+def _say(text: str, file: TextIO | None = None) -> None:
+    print(text, file=file, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bin/serve",
+        description="Serve the book catalog over HTTP.",
+        epilog="Without DATABASE_URL it runs, migrates and seeds a Postgres of its own.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--host", help="address to listen on (env: CATALOG_HOST; 127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on (env: PORT; 3000; 0 takes a free one)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
