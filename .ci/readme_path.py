@@ -98,17 +98,21 @@ class Newcomer:
             process.wait()
 
     def answers(self) -> bool:
-        """Tell whether anything listens on the port."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        """Tell whether there is an answer; that something listens may be long before."""
+        try:
+            self.get("/", patience=1)
+        except OSError:
+            return False
+        return True
 
-    def get(self, path: str) -> str:
+    def get(self, path: str, patience: float = 10) -> str:
         """Return the body of an answer that must be a 200."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read().decode()
-        connection.close()
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience)
+        ) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read().decode()
         if answer.status != http.HTTPStatus.OK:
             raise Failure(f"GET {path} answers {answer.status}: {body}")
         return body
