@@ -89,7 +89,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[str]:
 def tools(folder: Path, **pythons: str) -> dict[str, str]:
     """An environment whose PATH holds what the commands need, and these Pythons and no other."""
     folder.mkdir()
-    for name in ("sh", "cmp", "dirname", "uname"):
+    for name in ("sh", "cmp", "dirname"):
         found = shutil.which(name)
         assert found
         (folder / name).symlink_to(found)
