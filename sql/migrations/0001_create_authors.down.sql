@@ -1,0 +1,3 @@
+-- Takes the authors away, with every row.
+
+DROP TABLE "Authors";

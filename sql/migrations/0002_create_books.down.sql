@@ -1,0 +1,3 @@
+-- Takes the books away, with every row.
+
+DROP TABLE "Books";
