@@ -287,9 +287,13 @@ def test_what_a_kill_left_running_is_waited_for(clone: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.02, 0.3, 1.0, 2.0, 3.0, 4.0, 5.0, 7.0])
-def test_a_set_up_killed_at_any_moment_is_repaired(clone: Path, seconds: float) -> None:
+def test_a_set_up_killed_at_any_moment_is_repaired(
+    clone: Path, tmp_path: Path, seconds: float
+) -> None:
     use_real_locks(clone)
-    process = start(clone / "bin/setup", "embedded", start_new_session=True)
+    # A killed pip leaves its temporary files behind.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = start(clone / "bin/setup", "embedded", start_new_session=True, env=environment)
     time.sleep(seconds)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
