@@ -125,13 +125,29 @@ def _advice(cause: str) -> str:
 class Reply:
     """What the server answered to one message of statements."""
 
-    done: int
-    """How many statements were carried out: all, or those before the one that failed."""
     tags: list[str]
-    """Their command tags, such as `INSERT 0 3`."""
-    rows: list[tuple[str | None, ...]]
-    """The rows of the last statement that returned any, as text."""
+    """The command tags (such as `INSERT 0 3`) of the statements that were carried out."""
+    rowsets: list[list[tuple[str | None, ...]]]
+    """What those that return rows returned, as text."""
     error: psycopg.Error | None
+    """Why the next one was not."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no telling what happened, because the connection broke."""
+        # The class 57P0x is the server's goodbye, after which it closes the connection.
+        error = self.error
+        return error is not None and (error.sqlstate or "57P0").startswith("57P0")
+
+    def rows(self) -> list[tuple[str | None, ...]]:
+        """The rows of the last statement that returned any.
+
+        Raises:
+            psycopg.Error: A statement failed.
+        """
+        if self.error:
+            raise self.error
+        return self.rowsets[-1] if self.rowsets else []
 
 
 def send(connection: psycopg.Connection, message: str) -> Reply:
@@ -142,24 +158,25 @@ def send(connection: psycopg.Connection, message: str) -> Reply:
     the server came.
     """
     tags: list[str] = []
-    rows: list[tuple[str | None, ...]] = []
+    rowsets: list[list[tuple[str | None, ...]]] = []
     with connection.lock:
         try:
             connection.pgconn.send_query(message.encode())
             results = connection.wait(generators.execute(connection.pgconn))
         except psycopg.OperationalError as exc:
-            return Reply(0, tags, rows, exc)
+            return Reply(tags, rowsets, exc)
     for result in results:
         if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
-            error = errors.error_from_result(result, encoding="utf-8")
-            return Reply(len(tags), tags, rows, error)
+            return Reply(tags, rowsets, errors.error_from_result(result, encoding="utf-8"))
         tags.append((result.command_status or b"").decode())
         if result.status == pq.ExecStatus.TUPLES_OK:
-            rows = [
-                tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
-                for row in range(result.ntuples)
-            ]
-    return Reply(len(tags), tags, rows, None)
+            rowsets.append(
+                [
+                    tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
+                    for row in range(result.ntuples)
+                ]
+            )
+    return Reply(tags, rowsets, None)
 
 
 def _text(value: bytes | None) -> str | None:

@@ -260,16 +260,21 @@ class EmbeddedServer:
 
     def _use_copied_programs(self, account: _Account) -> None:
         """Run from a copy beside the data, made anew when the installed programs change."""
-        installed = self.bindir.parent
-        made_of = f"{installed} {(installed / 'bin/postgres').stat().st_mtime_ns}"
+        package = self.bindir.parent.parent
+        made_of = f"{package} {(self.bindir / 'postgres').stat().st_mtime_ns}"
         copy, stamp = self._place / "programs", self._place / "programs.made-of"
         if not stamp.exists() or stamp.read_text() != made_of:
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(installed, copy, symlinks=True)
+            # The programs look for the wheel's libraries in a folder beside its package.
+            libraries = package.with_name(f"{package.name}.libs")
+            for folder in (self.bindir.parent, libraries):
+                if folder.exists():
+                    target = copy / folder.relative_to(package.parent)
+                    shutil.copytree(folder, target, symlinks=True)
             for path in [copy, *copy.rglob("*")]:
                 os.chown(path, account.uid, account.gid, follow_symlinks=False)
             stamp.write_text(made_of)
-        self.bindir = copy / "bin"
+        self.bindir = copy / self.bindir.relative_to(package.parent)
 
     def _join(self) -> bool:
         """Take part in the server that runs already, if one does."""

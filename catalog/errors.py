@@ -13,6 +13,8 @@
         ├── Irreversible            a migration without a down script was to be reverted
         ├── LedgerUnusable          the ledger is not a table that this runner wrote
         ├── RunnerBusy              another runner held the lock for too long
+        ├── PoolTooSmall            a pooler has no second server connection for us
+        ├── ResumeUnclear           nobody but a person can tell what a broken run left
         ├── ScriptFailed            Postgres refused a script
         └── Interrupted             Ctrl-C or SIGTERM arrived during a script
 
@@ -70,6 +72,27 @@ class MigrationError(CatalogError):
 
 
 @dataclass(frozen=True)
+class Blocker:
+    """A server process that holds what a script waits for."""
+
+    pid: int
+    application: str
+    state: str
+    seconds: int
+    """How long its transaction has been open."""
+    query: str
+    """The first line of its latest statement."""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Whom a script waits for, and how many others wait behind it."""
+
+    by: tuple[Blocker, ...]
+    behind: int
+
+
+@dataclass(frozen=True)
 class FileProblem:
     """Something wrong with a file, and where in its text that is."""
 
@@ -99,15 +122,32 @@ class UnknownVersion(MigrationError):
         """The names there are to choose from, oldest first."""
 
 
+@dataclass(frozen=True)
+class Edited:
+    """An applied migration whose file says something else now."""
+
+    name: str
+    path: str
+    applied_text: str
+    file_text: str
+
+
+@dataclass(frozen=True)
+class Late:
+    """A pending migration numbered below one that is applied, and the number it could have."""
+
+    name: str
+    paths: tuple[str, ...]
+    free_number: str
+
+
 class HistoryRefused(MigrationError):
     """The files and the ledger contradict each other in a way that somebody has to settle."""
 
-    def __init__(self, *, edited: Sequence[str] = (), late: Sequence[str] = ()) -> None:
+    def __init__(self, *, edited: Sequence[Edited] = (), late: Sequence[Late] = ()) -> None:
         super().__init__(edited, late)
         self.edited = edited
-        """Paths of applied migrations whose file says something else now."""
         self.late = late
-        """Paths of pending migrations numbered below the newest applied one."""
 
 
 class Irreversible(MigrationError):
@@ -137,6 +177,35 @@ class RunnerBusy(MigrationError):
         """In seconds."""
 
 
+class PoolTooSmall(MigrationError):
+    """A pooler gave us one server connection for the lock, and none for the work."""
+
+
+class ResumeUnclear(MigrationError):
+    """A run broke off in a script without a transaction, and left something undecidable."""
+
+    def __init__(
+        self, name: str, direction: str, statement: int, script: str, finding: str
+    ) -> None:
+        super().__init__(name, statement, finding)
+        self.name = name
+        self.direction = direction
+        self.statement = statement
+        """The number of the statement in doubt, from 1."""
+        self.script = script
+        self.finding = finding
+
+
+@dataclass(frozen=True)
+class ScriptPlace:
+    """What messages about a script need to know of it."""
+
+    path: str
+    text: str
+    transactional: bool
+    """Whether it runs in one transaction, and so leaves nothing behind when it fails."""
+
+
 @dataclass(frozen=True)
 class PostgresReport:
     """What Postgres said of a failure, in its own words."""
@@ -153,34 +222,35 @@ class ScriptFailed(MigrationError):
 
     def __init__(
         self,
-        path: str,
-        text: str,
+        script: ScriptPlace,
         report: PostgresReport,
         *,
-        offset: int | None,
-        transactional: bool,
+        offset: int | None = None,
         done: int = 0,
-        statements: int = 0,
+        blocked: Blocked | None = None,
+        lost: bool = False,
     ) -> None:
-        super().__init__(path, report.message)
-        self.path = path
-        self.text = text
+        super().__init__(script.path, report.message)
+        self.script = script
         self.report = report
         self.offset = offset
-        """Of the failing place in `text`, in characters, where it is known."""
-        self.transactional = transactional
-        """Whether the script ran in one transaction, and so left nothing behind."""
+        """Of the failing place in the script's text, in characters, where it is known."""
         self.done = done
-        """How many of its statements had been carried out, where it has no transaction."""
-        self.statements = statements
+        """How many statements took effect, where the script has no transaction."""
+        self.blocked = blocked
+        """Whom it waited for, if it waited for a lock."""
+        self.lost = lost
+        """Whether the connection broke, rather than Postgres saying no."""
 
 
 class Interrupted(MigrationError):
-    """Ctrl-C or SIGTERM arrived while a script ran; the statement was cancelled."""
+    """Ctrl-C or SIGTERM arrived; a running statement was cancelled."""
 
-    def __init__(self, path: str, signal_number: int, *, transactional: bool, done: int) -> None:
-        super().__init__(path, signal_number)
-        self.path = path
+    def __init__(
+        self, signal_number: int, script: ScriptPlace | None = None, *, done: int = 0
+    ) -> None:
+        super().__init__(signal_number)
         self.signal_number = signal_number
-        self.transactional = transactional
+        self.script = script
+        """The script that ran, if one did."""
         self.done = done

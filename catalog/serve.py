@@ -24,14 +24,16 @@ from catalog.errors import CatalogError, DatabaseUnavailable, SettingsError
 from catalog.migrations import report
 from catalog.migrations.apply import Runner
 from catalog.migrations.cli import DEFAULT_DIRECTORY, DEFAULT_SEED
+from catalog.migrations.ledger import DEFAULT_TABLE
 from catalog.migrations.migration import load_migrations, load_seed
+from catalog.migrations.session import Target
 from catalog.settings import DatabaseUrl, Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from catalog.migrations.apply import Event
+    from catalog.migrations.events import Event
 
 _FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
 _GRACE = 8  # seconds that open requests have to end in after SIGTERM
@@ -106,7 +108,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 def _database(settings: Settings) -> Iterator[str]:
     """The connection string to serve from, with the database made ready if it is our own."""
     if settings.database is not None:
-        _look_at(settings.database)
+        _look_at(settings.database, settings.migrations_table or DEFAULT_TABLE)
         yield settings.database.conninfo
         return
     with embedded_database() as server:
@@ -118,11 +120,10 @@ def _database(settings: Settings) -> Iterator[str]:
 def _make_ready(conninfo: str, place: str) -> None:
     """Apply what is pending, and seed what is empty."""
     migrations = load_migrations(DEFAULT_DIRECTORY)
-    with Runner(
-        conninfo, migrations, origin="the embedded server", place=place, wait=60, tell=_tell
-    ) as runner:
+    target = Target(conninfo, "the embedded server", place)
+    with Runner(target, migrations, wait=60, tell=_tell) as runner:
         try:
-            runner.up(lambda history: history.to_apply())
+            runner.up()
         except CatalogError as exc:
             finished = runner.finished
             text = report.error_text(exc, history=runner.history, finished=finished)
@@ -140,7 +141,7 @@ class _Reported(CatalogError):
     """An error that is in words already."""
 
 
-def _look_at(url: DatabaseUrl) -> None:
+def _look_at(url: DatabaseUrl, table: str) -> None:
     """Say whether the database can be reached, and whether migrations are pending there.
 
     Raises:
@@ -149,14 +150,8 @@ def _look_at(url: DatabaseUrl) -> None:
     _say(f"Reading from {url.place}")
     try:
         migrations = load_migrations(DEFAULT_DIRECTORY)
-        with Runner(
-            url.conninfo,
-            migrations,
-            origin=url.origin,
-            place=url.place,
-            wait=_FIRST_LOOK,
-            tell=lambda _: None,
-        ) as runner:
+        target = Target(url.conninfo, url.origin, url.place)
+        with Runner(target, migrations, table=table, wait=_FIRST_LOOK, tell=_ignore) as runner:
             if pending := runner.history.pending:
                 names = ", ".join(migration.name for migration in pending)
                 _say(f"Migrations are pending there: {names}. To apply them: bin/migrate up")
@@ -181,6 +176,10 @@ def _stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, hang_up)
+
+
+def _ignore(_: Event) -> None:
+    pass
 
 
 def _tell(event: Event) -> None:

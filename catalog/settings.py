@@ -77,6 +77,8 @@ class Settings:
     unpooled: DatabaseUrl | None
     host: str
     port_text: str
+    migrations_table: str | None = None
+    """Where the ledger is, if not in its usual place."""
 
     @property
     def port(self) -> int:
@@ -135,6 +137,7 @@ def load_settings(
         unpooled=unpooled,
         host=host or variable("CATALOG_HOST") or DEFAULT_HOST,
         port_text=port or variable("PORT") or DEFAULT_PORT,
+        migrations_table=variable("MIGRATIONS_TABLE") or None,
     )
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from catalog.api import queries
-from catalog.api.pool import read_value
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+
+    from catalog.api.reading import Reader
 
 GREETING = "Hello World! This is a book catalog."
 
@@ -21,22 +22,28 @@ _ID = re.compile(r"-?[0-9]+", re.ASCII)
 _LARGEST_ID = 2**31 - 1  # Postgres' integer
 
 
-async def greeting(_: Request) -> Response:
+class State(TypedDict):
+    """What the application holds while it runs."""
+
+    reader: Reader
+
+
+async def greeting(_: Request[State]) -> Response:
     """`GET /`: who is there."""
     return PlainTextResponse(GREETING)
 
 
-async def authors(request: Request) -> Response:
+async def authors(request: Request[State]) -> Response:
     """`GET /authors`: all of them, by id."""
-    return _json(await read_value(request.app.state.pool, queries.AUTHORS))
+    return _json(await request.state["reader"].read(queries.AUTHORS))
 
 
-async def books_of_author(request: Request) -> Response:
+async def books_of_author(request: Request[State]) -> Response:
     """`GET /books/{author_id}`: an author's books, by id; none for one who is not there."""
     author_id = _author_id(request.path_params["author_id"])
     if author_id is None:
         return _json(b"[]")
-    return _json(await read_value(request.app.state.pool, queries.BOOKS_OF_AUTHOR, [author_id]))
+    return _json(await request.state["reader"].read(queries.BOOKS_OF_AUTHOR, [author_id]))
 
 
 def _author_id(text: str) -> int | None:

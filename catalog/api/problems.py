@@ -1,12 +1,12 @@
 """Errors turned into problem documents (RFC 9457), each kind in one place.
 
-What went wrong inside is for the log. An answer holds nothing but what its client can use.
+What went wrong inside is for the log: `reading` writes there what makes a 503, the server that
+runs the application what makes a 500. An answer holds nothing but what its client can use.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 RETRY_AFTER = 1  # seconds; a database that restarts or wakes up is back within a few
-
-_log = logging.getLogger(__name__)
 
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
@@ -51,13 +49,11 @@ async def _refused(_: Request, exc: Exception) -> Response:
     return problem(status, detail, exc.headers)
 
 
-async def _unavailable(_: Request, exc: Exception) -> Response:
-    _log.warning("%s", exc)
+async def _unavailable(_: Request, _exc: Exception) -> Response:
     return _try_again("The database does not answer at the moment.")
 
 
-async def _not_migrated(_: Request, exc: Exception) -> Response:
-    _log.error("%s; apply the migrations: bin/migrate up", str(exc).partition("\n")[0])
+async def _not_migrated(_: Request, _exc: Exception) -> Response:
     return _try_again("The catalog's tables are not there yet.")
 
 

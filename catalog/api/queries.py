@@ -10,8 +10,8 @@ from __future__ import annotations
 from psycopg import sql
 
 # Milliseconds are cut off, not rounded. JavaScript writes years outside 0 to 9999 with a sign and
-# six digits, counts 1 BC as the year 0, and its dates end on 275760-09-13; the text of what it
-# cannot hold is null.
+# six digits, and counts 1 BC as the year 0. What its dates cannot hold becomes null: infinity, and
+# all that comes after 275760-09-13 00:00.
 _TIME = """
     CASE
         WHEN {column} >= '0001-01-01 00:00:00+00' AND {column} < '10000-01-01 00:00:00+00'
@@ -29,24 +29,30 @@ _TIME = """
     END AS {column}
 """
 
-_CREATED_AT = sql.SQL(_TIME).format(column=sql.Identifier("createdAt"))
-_UPDATED_AT = sql.SQL(_TIME).format(column=sql.Identifier("updatedAt"))
+_TIMES = {
+    "created_at": sql.SQL(_TIME).format(column=sql.Identifier("createdAt")),
+    "updated_at": sql.SQL(_TIME).format(column=sql.Identifier("updatedAt")),
+}
 
-AUTHORS = sql.SQL("""
+_AUTHORS = """
     SELECT '[' || coalesce(string_agg(row_to_json(author)::text, ',' ORDER BY author.id), '') || ']'
       FROM (
                SELECT id, name, bio, {created_at}, {updated_at}
                  FROM "Authors"
            ) AS author
-""").format(created_at=_CREATED_AT, updated_at=_UPDATED_AT)
-"""One value: the array of all authors, by id."""
+"""
 
-BOOKS_OF_AUTHOR = sql.SQL("""
+_BOOKS_OF_AUTHOR = """
     SELECT '[' || coalesce(string_agg(row_to_json(book)::text, ',' ORDER BY book.id), '') || ']'
       FROM (
                SELECT id, title, "authorId", {created_at}, {updated_at}
                  FROM "Books"
                 WHERE "authorId" = %s
            ) AS book
-""").format(created_at=_CREATED_AT, updated_at=_UPDATED_AT)
+"""
+
+AUTHORS: bytes = sql.SQL(_AUTHORS).format(**_TIMES).as_bytes()
+"""One value: the array of all authors, by id."""
+
+BOOKS_OF_AUTHOR: bytes = sql.SQL(_BOOKS_OF_AUTHOR).format(**_TIMES).as_bytes()
 """One value: the array of one author's books, by id; the parameter is the author's id."""

@@ -7,34 +7,54 @@ happens or nothing. What happens is told as events, to whoever wants to show the
 
 from __future__ import annotations
 
+import random
+import re
 import signal
 import time
-import uuid
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from psycopg.pq import TransactionStatus as _Status
-
-from catalog.database import Reply, connect, send
+from catalog.database import send
 from catalog.errors import (
+    Edited,
+    HistoryRefused,
     Interrupted,
     Irreversible,
+    Late,
     PostgresReport,
     ScriptFailed,
+    ScriptPlace,
+    UnknownVersion,
 )
-from catalog.migrations.ledger import Ledger
-from catalog.migrations.lock import runner_lock, work_guard
+from catalog.migrations.events import Finished, Retrying, Started
+from catalog.migrations.indexes import refuse_invalid
+from catalog.migrations.journal import Journal
+from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
+from catalog.migrations.lock import work_guard
 from catalog.migrations.migration import Script
-from catalog.migrations.plan import Applied, History
-from catalog.migrations.scanner import split
+from catalog.migrations.plan import History, next_number
+from catalog.migrations.session import Session
+from catalog.migrations.untransacted import UntransactedScript, set_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import psycopg
 
+    from catalog.database import Reply
+    from catalog.migrations.events import Event
+    from catalog.migrations.losses import Loss
     from catalog.migrations.migration import Migration
+    from catalog.migrations.plan import Applied
+    from catalog.migrations.session import Target
+
+LOCK_TIMEOUT = "2s"  # the longest that readers and writers queue up behind a waiting migration
+
+# Nothing is wrong with the script: lock_not_available, deadlock_detected, serialization_failure.
+_WORTH_RETRYING = ("55P03", "40P01", "40001")
+_UNIQUE_VIOLATION = "23505"
+_LONGEST_PAUSE = 10.0  # seconds between two attempts
 
 # What a script set must not reach the record, the next script or, through a pooler, anybody else.
 _RESET = """
@@ -44,283 +64,402 @@ _RESET = """
 """
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """Something has to come back or to be let go of first."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Started:
-    """A script is about to run."""
-
-    name: str
-    direction: str
-    """`up` or `down`."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A script and its record are committed."""
-
-    name: str
-    direction: str
-    duration_ms: float
-
-
-@dataclass(frozen=True)
-class Noticed:
-    """Postgres, or a script by `RAISE`, said something meanwhile."""
-
-    severity: str
-    message: str
-
-
-Event = Waiting | Started | Finished | Noticed
-
-
 class Runner:
-    """One command's work on one database. Its connections live as long as it is entered."""
+    """One command's work on one database."""
 
     def __init__(
         self,
-        conninfo: str,
+        target: Target,
         migrations: Sequence[Migration],
         *,
-        origin: str,
-        place: str,
+        table: str = DEFAULT_TABLE,
         wait: float,
         tell: Callable[[Event], None],
     ) -> None:
-        self._conninfo = conninfo
+        """`wait` is how long, in seconds, to wait for each thing that may come back."""
+        self._session = Session(target, wait=wait, tell=tell)
         self._migrations = migrations
-        self._origin = origin
-        self._place = place
-        self._wait = wait
+        self._table = table
         self._tell = tell
-        # Unique, so that what is left of a killed run can be told from everything else.
-        self._name = f"catalog-migrate-{uuid.uuid4().hex[:8]}"
-        self._open = ExitStack()
         self.finished: list[Finished] = []
         """What this run has committed so far."""
 
     def __enter__(self) -> Runner:
-        self._work = self._connect()
-        self._ledger = Ledger.locate(self._work)
-        self._history = self._read()
+        with ExitStack() as opened:
+            opened.enter_context(self._session)
+            self._ledger = Ledger.locate(self._session.work, self._table)
+            self._history = self._read()
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._opened.close()
 
     @property
     def history(self) -> History:
         """Files and ledger, as last read."""
         return self._history
 
-    def up(self, choose: Callable[[History], Sequence[Migration]]) -> None:
-        """Apply the migrations that `choose` picks from the history, in order.
+    def plan_up(
+        self, *, count: int | None = None, to: str | None = None, out_of_order: bool = False
+    ) -> list[Migration]:
+        """What `up` would apply, in order.
+
+        Raises:
+            UnknownVersion: No migration is called `to`.
+            HistoryRefused: Applied files were edited, or pending ones are late.
+        """
+        chosen = self._history.to_apply(count=count, to=to)
+        self._refuse_edited()
+        late = [] if out_of_order else [each for each in self._history.late if each in chosen]
+        if late:
+            raise HistoryRefused(late=_with_free_numbers(late, self._history))
+        return chosen
+
+    def plan_down(self, *, count: int | None = 1, to: str | None = None) -> list[Applied]:
+        """What `down` would revert, in order.
+
+        Raises:
+            UnknownVersion: No migration is called `to`.
+            HistoryRefused: Applied files were edited.
+        """
+        chosen = self._history.to_revert(count=count, to=to)
+        self._refuse_edited()
+        return chosen
+
+    def up(
+        self,
+        *,
+        count: int | None = None,
+        to: str | None = None,
+        out_of_order: bool = False,
+        resume_at: int | None = None,
+    ) -> None:
+        """Apply pending migrations: all, the next `count`, or those through `to`.
 
         After a failure those before the failing one are applied, and it is not.
 
         Raises:
+            UnknownVersion, HistoryRefused: As for `plan_up`; nothing was done.
             ScriptFailed: Postgres refused a script.
+            ResumeUnclear: A script without a transaction broke off earlier.
             Interrupted: Ctrl-C or SIGTERM arrived.
             RunnerBusy: Another runner did not let go of the lock in time.
         """
-        if not choose(self._history):
+        wanted = self.plan_up(count=count, to=to, out_of_order=out_of_order)
+        if not wanted:
             return
-        with self._locked():
-            for migration in choose(self._history):
-                self._apply(migration)
+        with self._locked(create=True):
+            again = self.plan_up(to=to, out_of_order=out_of_order)
+            if count is not None:
+                again = [migration for migration in again if migration in wanted]
+            for migration in again:
+                self._apply(migration, resume_at)
+                resume_at = None
 
-    def down(self, choose: Callable[[History], Sequence[Applied]]) -> None:
-        """Revert the migrations that `choose` picks from the history, in order.
+    def down(
+        self, *, count: int | None = 1, to: str | None = None, resume_at: int | None = None
+    ) -> None:
+        """Revert the last `count` migrations (all, if `None`), or all applied after `to`.
 
         Raises:
             Irreversible: One has no down script; nothing was reverted.
-            ScriptFailed, Interrupted, RunnerBusy: As for `up`.
+            UnknownVersion, HistoryRefused, ScriptFailed, ResumeUnclear, Interrupted, RunnerBusy:
+                As for `up`.
         """
-        if not choose(self._history):
+        wanted = [row.name for row in self.plan_down(count=count, to=to)]
+        if not wanted:
             return
         with self._locked():
-            rows = choose(self._history)
-            scripts = [self._down_script(row) for row in rows]
-            if irreversible := [
-                row.name for row, script in zip(rows, scripts, strict=True) if script is None
-            ]:
-                raise Irreversible(irreversible)
-            for row, script in zip(rows, scripts, strict=True):
-                if script is not None:
-                    self._revert(row, script)
+            # What others did meanwhile is not done twice, and what they added is not buried.
+            newest_first = self.plan_down(count=None)
+            rows = list(takewhile(lambda row: row.name in wanted, newest_first))
+            for row, script in self.down_scripts(rows):
+                self._revert(row, script, resume_at)
+                resume_at = None
 
     def redo(self) -> None:
         """Revert the newest migration and apply it again, under one lock."""
-        newest = [row.name for row in self._history.to_revert()]
-        self.down(lambda history: [row for row in history.applied[-1:] if row.name in newest])
-        self._history = self._read()
-        self.up(lambda history: [each for each in history.pending if each.name in newest])
+        newest = [row.name for row in self.plan_down()]
+        if not newest:
+            return
+        with self._locked():
+            for row, script in self.down_scripts(self.plan_down()):
+                if row.name in newest and (migration := self._history.by_name.get(row.name)):
+                    self._revert(row, script, None)
+                    self._apply(migration, None)
 
-    def run_seed(self, script: Script) -> Reply:
-        """Run a script of data as one transaction, without a record.
+    def down_scripts(self, rows: Sequence[Applied]) -> list[tuple[Applied, Script]]:
+        """What reverts these: the file, else the text that was kept when it was applied.
+
+        Raises:
+            Irreversible: Some have no down script.
+        """
+        by_name = self._history.by_name
+        missing = [row.name for row in rows if row.name not in by_name]
+        kept = self._ledger.read_scripts(self._session.work, missing)
+        found: list[tuple[Applied, Script | None]] = []
+        for row in rows:
+            if row.name in by_name:
+                found.append((row, by_name[row.name].down))
+            else:
+                _, text = kept.get(row.name, ("", None))
+                path = f"{row.name}.down.sql (kept in the ledger)"
+                found.append((row, None if text is None else Script(path, text)))
+        if irreversible := [row.name for row, script in found if script is None]:
+            raise Irreversible(irreversible)
+        return [(row, script) for row, script in found if script is not None]
+
+    def estimate(self, loss: Loss) -> int | None:
+        """About how many rows it is, by the catalogue; `None` if there is no such table."""
+        rows = send(self._session.work, loss.estimate()).rows()
+        return int(rows[0][0] or 0) if rows else None
+
+    def accept(self, name: str) -> Migration:
+        """Record the text that an applied migration's file has now.
+
+        Raises:
+            UnknownVersion: No applied migration with a file is called that.
+        """
+        applied = {row.name for row in self._history.applied}
+        known = [each for each in self._history.migrations if each.name in applied]
+        for migration in known:
+            if name == migration.name or (name.isdigit() and int(name) == migration.version):
+                send(self._session.work, self._ledger.accept(migration)).rows()
+                return migration
+        raise UnknownVersion(name, [each.name for each in known])
+
+    def run_seed(self, script: Script) -> list[str]:
+        """Run a script of data as one transaction, without a record; returns its command tags.
 
         Raises:
             ScriptFailed: Postgres refused it; nothing was changed.
         """
-        reply = self._send_script(script, "BEGIN;\n", "\n;\nCOMMIT;")
-        return Reply(reply.done, reply.tags[1:-1], reply.rows, None)
+        reply = self._send_script(script, ["BEGIN;\n"], "COMMIT;")
+        return reply.tags[1:-1]
 
-    def _apply(self, migration: Migration) -> None:
-        with self._told(migration.name, "up"):
-            claim = self._ledger.claim(migration)
-            if migration.up.transactional:
-                self._send_script(
-                    migration.up, *self._around(claim, self._ledger.finish(migration))
-                )
-            else:
-                began = time.monotonic()
-                self._run_statements(migration.up)
-                took = time.monotonic() - began
-                self._record(claim + self._ledger.finish(migration, took))
+    def _apply(self, migration: Migration, resume_at: int | None) -> None:
+        claim = self._ledger.claim(migration)
+        if migration.up.transactional:
+            finish = self._ledger.finish(migration.name)
+            self._settle(
+                migration.name, "up", lambda: self._run(migration.up, claim, finish, migration.name)
+            )
+        else:
+            began = time.monotonic()
+            self._settle(
+                migration.name,
+                "up",
+                lambda: self._run_untransacted(
+                    migration.name,
+                    "up",
+                    migration.up,
+                    lambda: claim + self._ledger.finish(migration.name, time.monotonic() - began),
+                    resume_at,
+                ),
+            )
 
-    def _revert(self, row: Applied, script: Script) -> None:
-        with self._told(row.name, "down"):
-            release = self._ledger.release(row.name)
-            if script.transactional:
-                self._send_script(script, *self._around(release))
-            else:
-                self._run_statements(script)
-                self._record(release)
+    def _revert(self, row: Applied, script: Script, resume_at: int | None) -> None:
+        release = self._ledger.release(row.name)
+        if script.transactional:
+            self._settle(row.name, "down", lambda: self._run(script, release, "", row.name))
+        else:
+            self._settle(
+                row.name,
+                "down",
+                lambda: self._run_untransacted(
+                    row.name, "down", script, lambda: release, resume_at
+                ),
+            )
 
-    @contextmanager
-    def _told(self, name: str, direction: str) -> Iterator[None]:
-        """Tell of the beginning and, if all went well, of the end."""
+    def _settle(self, name: str, direction: str, attempt: Callable[[], None]) -> None:
+        """Attempt until it is done, by us or somebody else, or is not going to be."""
         self._tell(Started(name, direction))
         began = time.monotonic()
-        yield
-        event = Finished(name, direction, (time.monotonic() - began) * 1000)
+        pause = 0.25
+        while True:
+            failure = None
+            try:
+                attempt()
+                break
+            except _WorkUnderWay:
+                self._session.wait_for_work()
+            except ScriptFailed as exc:
+                failure = exc
+                worth_retrying = exc.script.transactional and exc.report.sqlstate in _WORTH_RETRYING
+                taken = exc.report.sqlstate == _UNIQUE_VIOLATION and exc.offset is None
+                if worth_retrying and time.monotonic() - began + pause < self._session.wait:
+                    self._tell(Retrying(name, exc.report.message, pause, exc.blocked))
+                    time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                    failure = None
+                elif exc.lost:
+                    self._session.recover()
+                elif not taken:
+                    raise
+            # Only the ledger can tell what became of a lost answer, or of another one's work.
+            self._history = self._read()
+            if (name in (row.name for row in self._history.applied)) == (direction == "up"):
+                self._done(name, direction, began, by_other=failure is None or not failure.lost)
+                return
+            if failure:
+                raise failure
+        self._done(name, direction, began)
+
+    def _done(self, name: str, direction: str, began: float, *, by_other: bool = False) -> None:
+        event = Finished(name, direction, (time.monotonic() - began) * 1000, by_other)
         self.finished.append(event)
         self._tell(event)
 
-    def _around(self, record: str, finish: str = "") -> tuple[str, str]:
-        """What goes before and after a script that is one transaction with its record."""
-        return (
-            f"BEGIN;\n{work_guard(self._ledger.key)}{record}",
-            f"\n;\n{_RESET}{finish}COMMIT;",
-        )
+    def _run(self, script: Script, record: str, finish: str, name: str) -> None:
+        """Run a script as one transaction with its record."""
+        head = [
+            "BEGIN;\n",
+            *set_timeouts({"lock_timeout": LOCK_TIMEOUT, **script.timeouts}, local=True),
+            work_guard(self._ledger.key),
+            record,
+        ]
+        tail = f"{refuse_invalid(script.statements)}{_RESET}{finish}COMMIT;"
+        self._send_script(script, head, tail, name=name)
 
-    def _record(self, record: str) -> None:
-        """Write or remove a record by itself, for a script that had no transaction."""
-        reply = send(self._work, "".join(self._around(record)))
-        if reply.error:
-            self._roll_back()
-            raise reply.error
-
-    def _send_script(self, script: Script, head: str, tail: str) -> Reply:
-        """Send a script between our own statements, as one transaction in one message."""
-        with self._interruptible(script, done=0):
-            reply = send(self._work, head + script.body + tail)
+    def _send_script(
+        self, script: Script, head: Sequence[str], tail: str, *, name: str = ""
+    ) -> Reply:
+        """Send a script between statements of our own, as one transaction in one message."""
+        before = "".join(head)
+        with _interruptible(script, done=lambda: 0, cleanup=self._session.roll_back):
+            reply, blocked = self._session.send(f"{before}{script.body}\n;\n{tail}", script=name)
         if reply.error is None:
             return reply
-        offset = None
-        if position := reply.error.diag.statement_position:
-            inside = int(position) - 1 - len(head)
-            offset = inside if 0 <= inside <= len(script.body) else None
+        if not reply.lost:
+            self._session.roll_back()
+        failed = len(reply.tags) - len(head)
+        if failed < 0 and reply.error.sqlstate == "55P03" and "earlier runner" in str(reply.error):
+            raise _WorkUnderWay
+        position = reply.error.diag.statement_position
+        if position:
+            offset: int | None = int(position) - 1 - len(before)
         else:
-            failed = reply.done - len(split(head))
-            offset = _start_of(script, failed)
-        self._roll_back()
+            offset = _offset_of(script, failed, reply.error)
+        if offset is not None and not 0 <= offset <= len(script.body):
+            offset = None
         raise ScriptFailed(
-            script.path, script.text, _report(reply.error), offset=offset, transactional=True
+            _place(script), _report(reply.error), offset=offset, blocked=blocked, lost=reply.lost
         ) from reply.error
 
-    def _run_statements(self, script: Script) -> None:
-        """Run a script statement by statement, each of which commits by itself."""
-        for done, statement in enumerate(script.statements):
-            with self._interruptible(script, done=done):
-                reply = send(self._work, statement.text)
-            if reply.error:
-                position = reply.error.diag.statement_position
-                raise ScriptFailed(
-                    script.path,
-                    script.text,
-                    _report(reply.error),
-                    offset=statement.start + (int(position) - 1 if position else 0),
-                    transactional=False,
-                    done=done,
-                    statements=len(script.statements),
-                ) from reply.error
-
-    @contextmanager
-    def _interruptible(self, script: Script, *, done: int) -> Iterator[None]:
-        """Turn Ctrl-C and SIGTERM into an error that knows what ran; psycopg cancels it."""
-        try:
-            yield
-        except KeyboardInterrupt as exc:
-            self._roll_back()
-            number = exc.args[0] if exc.args else signal.SIGINT
-            raise Interrupted(
-                script.path, number, transactional=script.transactional, done=done
-            ) from exc
-
-    def _roll_back(self) -> None:
-        """End the transaction that a failure left open, if it left one."""
-        if self._work.pgconn.transaction_status in (_Status.INTRANS, _Status.INERROR):
-            send(self._work, "ROLLBACK")
-
-    def _down_script(self, row: Applied) -> Script | None:
-        """The down script from the file, else the one that was kept when it was applied."""
-        if migration := self._history.by_name.get(row.name):
-            return migration.down
-        text = self._ledger.read_down_script(self._work, row.name)
-        return None if text is None else Script(f"{row.name}.down.sql (kept in the ledger)", text)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock, with the ledger there and read again."""
-        with ExitStack() as held:
-            keeper = self._connect(held)
-            held.enter_context(
-                runner_lock(
-                    keeper,
-                    self._ledger.key,
-                    wait=self._wait,
-                    on_wait=lambda holder: self._tell(Waiting(f"another runner: {holder}")),
-                )
-            )
-            if not self._ledger.exists:
-                reply = send(self._work, self._ledger.create())
+    def _run_untransacted(
+        self,
+        name: str,
+        direction: str,
+        script: Script,
+        record: Callable[[], str],
+        resume_at: int | None,
+    ) -> None:
+        """Run a script statement by statement, and write or remove its record at the end."""
+        journal = Journal(self._ledger, name, direction)
+        steps = UntransactedScript(self._session, journal, script, pooled=self._ledger.pooled)
+        with _interruptible(script, done=lambda: steps.done, cleanup=lambda: None):
+            steps.prepare(resume_at)
+            while steps.done < len(script.statements):
+                reply, blocked = steps.run_next()
                 if reply.error:
-                    raise reply.error
-                self._ledger = Ledger(self._ledger.schema, exists=True)
-            self._history = self._read()
+                    position = reply.error.diag.statement_position
+                    inside = steps.offset_of(int(position)) if position else None
+                    statement = _offset_of(script, steps.done, reply.error)
+                    raise ScriptFailed(
+                        _place(script),
+                        _report(reply.error),
+                        offset=statement if inside is None else inside,
+                        done=steps.done,
+                        blocked=blocked,
+                        lost=reply.lost,
+                    ) from reply.error
+        guard = work_guard(self._ledger.key)
+        self._session.send(
+            f"BEGIN;\n{guard}{_RESET}{record()}{journal.forget()}COMMIT;", script=name
+        )[0].rows()
+
+    @contextmanager
+    def _locked(self, *, create: bool = False) -> Iterator[None]:
+        """Hold the lock, with the ledger read again, and tell what others did meanwhile."""
+        with self._session.locked(self._ledger.key):
+            before = {row.name for row in self._history.applied}
+            self._history = self._read(create=create)
+            if create:
+                self._ledger = self._ledger.created()
+            after = [row.name for row in self._history.applied]
+            for direction, names in (
+                ("up", [name for name in after if name not in before]),
+                ("down", sorted(before.difference(after), reverse=True)),
+            ):
+                for name in names:
+                    event = Finished(name, direction, 0.0, by_other=True)
+                    self.finished.append(event)
+                    self._tell(event)
             yield
 
-    def _read(self) -> History:
-        return History(self._migrations, self._ledger.read(self._work))
+    def _read(self, *, create: bool = False) -> History:
+        rows = self._ledger.read(self._session, create=create)
+        return History(self._migrations, rows)
 
-    def _connect(self, stack: ExitStack | None = None) -> psycopg.Connection:
-        connection = connect(
-            self._conninfo,
-            origin=self._origin,
-            place=self._place,
-            application_name=self._name,
-            wait=self._wait,
-            on_wait=lambda cause: self._tell(Waiting(f"{self._place}: {cause}")),
-        )
-        connection.add_notice_handler(
-            lambda diag: self._tell(Noticed(diag.severity or "", diag.message_primary or ""))
-        )
-        (stack or self._open).callback(connection.close)
-        return connection
+    def _refuse_edited(self) -> None:
+        if edited := self._history.edited:
+            names = [migration.name for migration in edited]
+            applied = self._ledger.read_scripts(self._session.work, names)
+            raise HistoryRefused(
+                edited=[
+                    Edited(each.name, each.up.path, applied[each.name][0], each.up.text)
+                    for each in edited
+                ]
+            )
 
 
-def _start_of(script: Script, number: int) -> int | None:
-    """The offset of a script's statement, counted from 0, if it is one of the script's."""
-    if 0 <= number < len(script.statements):
-        return script.statements[number].start
-    return None
+class _WorkUnderWay(Exception):
+    """A transaction of an earlier runner has not ended yet."""
+
+
+@contextmanager
+def _interruptible(
+    script: Script, *, done: Callable[[], int], cleanup: Callable[[], None]
+) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into an error that knows what ran; psycopg cancels it."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        cleanup()
+        number = exc.args[0] if exc.args else signal.SIGINT
+        raise Interrupted(number, _place(script), done=done()) from exc
+
+
+def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:
+    """The offset of a script's statement, counted from 0, or of the line in its `DO` block."""
+    if not 0 <= number < len(script.statements):
+        return None
+    statement = script.statements[number]
+    lines = re.findall(r"inline_code_block line (\d+)", error.diag.context or "")
+    body = next((token for token in statement.tokens if token.kind == "dollar"), None)
+    if not lines or body is None or not statement.begins("DO"):
+        return statement.start
+    # The outermost block comes last; its lines are counted from the opening quote.
+    offset = body.start
+    for _ in range(int(lines[-1]) - 1):
+        offset = script.text.find("\n", offset) + 1
+    return offset + len(script.text[offset:]) - len(script.text[offset:].lstrip(" \t"))
+
+
+def _with_free_numbers(late: Sequence[Migration], history: History) -> list[Late]:
+    names = [*(each.name for each in history.migrations), *(row.name for row in history.missing)]
+    renumbered = []
+    for migration in late:
+        number = next_number(names)
+        names.append(f"{number}_")
+        scripts = [script.path for script in (migration.up, migration.down) if script]
+        renumbered.append(Late(migration.name, tuple(scripts), number))
+    return renumbered
+
+
+def _place(script: Script) -> ScriptPlace:
+    return ScriptPlace(script.path, script.text, script.transactional)
 
 
 def _report(error: psycopg.Error) -> PostgresReport:

@@ -6,6 +6,7 @@ Exit codes: 0 done (also: nothing to do), 1 it failed, 2 wrong usage, 130 and 14
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -16,20 +17,22 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from catalog.embedded import embedded_database
-from catalog.errors import CatalogError, FilesInvalid, Interrupted
-from catalog.migrations import report
+from catalog.errors import Advised, CatalogError, FilesInvalid, Interrupted
+from catalog.migrations import document, report
 from catalog.migrations.apply import Runner
+from catalog.migrations.ledger import DEFAULT_TABLE
+from catalog.migrations.losses import losses
 from catalog.migrations.migration import load_migrations, load_seed
 from catalog.migrations.new import TYPES, write_new
+from catalog.migrations.session import Target
+from catalog.migrations.terminal import Terminal
 from catalog.settings import ROOT, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from catalog.migrations.apply import Event, Finished
-    from catalog.migrations.migration import Migration
-    from catalog.migrations.plan import History
+    from catalog.migrations.migration import Migration, Script
 
 DEFAULT_DIRECTORY = ROOT / "sql/migrations"
 DEFAULT_SEED = ROOT / "sql/seed.sql"
@@ -55,15 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command.run()
     except CatalogError as exc:
-        history, finished = command.state
-        print(report.error_text(exc, history=history, finished=finished), file=sys.stderr)
-        return 128 + exc.signal_number if isinstance(exc, Interrupted) else 1
+        return command.fail(exc)
     except psycopg.Error as exc:
-        print(f"{command.place}: {str(exc).strip()}", file=sys.stderr)
-        return 1
+        return command.fail(
+            Advised(f"{command.place}: {str(exc).strip()}", "nothing more was done")
+        )
     except KeyboardInterrupt as exc:
-        print("interrupted before anything more was done", file=sys.stderr)
-        return 128 + (exc.args[0] if exc.args else signal.SIGINT)
+        return command.fail(Interrupted(exc.args[0] if exc.args else signal.SIGINT))
     except BrokenPipeError:
         # Whoever read our output (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -82,11 +83,8 @@ class _Command:
         self.options = options
         self.place = "Postgres"
         self._runner: Runner | None = None
-
-    @property
-    def state(self) -> tuple[History | None, Sequence[Finished]]:
-        """The history as read, and what was done since: what a failure is told with."""
-        return (self._runner.history, self._runner.finished) if self._runner else (None, ())
+        # With --json, standard output is for the document alone.
+        self._terminal = Terminal(sys.stderr if options.json else sys.stdout)
 
     def run(self) -> int:
         """Do it, and return the exit code."""
@@ -94,30 +92,63 @@ class _Command:
         sys.stdout.flush()
         return code
 
+    def fail(self, error: CatalogError) -> int:
+        """Say what went wrong, in which state the database is, and what to do."""
+        history = self._runner.history if self._runner else None
+        finished = self._runner.finished if self._runner else ()
+        self._terminal.clear()
+        print(report.error_text(error, history=history, finished=finished), file=sys.stderr)
+        if self.options.json:
+            _print_json(document.run(self.place, history, finished, failure=error))
+        return 128 + error.signal_number if isinstance(error, Interrupted) else 1
+
     def up(self) -> int:
-        to, number = self.options.to, self.options.number
+        options = self.options
+        which = {"count": options.number, "to": options.to, "out_of_order": options.out_of_order}
         with self._entered(acting=True) as runner:
-            runner.up(lambda history: history.to_apply(count=number, to=to))
-            print(report.outcome(runner.finished, runner.history, nothing="apply"))
-        return 0
+            if options.dry_run:
+                return self._would([(each.name, "up") for each in runner.plan_up(**which)])
+            runner.up(**which, resume_at=options.resume_at)
+            return self._did(runner, nothing="apply")
 
     def down(self) -> int:
-        to, number = self.options.to, None if self.options.all else self.options.number or 1
+        options = self.options
+        count = None if options.all else options.number or 1
         with self._entered(acting=True) as runner:
-            runner.down(lambda history: history.to_revert(count=number, to=to))
-            print(report.outcome(runner.finished, runner.history, nothing="revert"))
-        return 0
+            rows = runner.plan_down(count=count, to=options.to)
+            scripts = runner.down_scripts(rows)
+            if options.dry_run:
+                return self._would([(row.name, "down") for row in rows])
+            if not self._agreed(runner, [script for _, script in scripts]):
+                self._say("Nothing was done.")
+                return 1
+            runner.down(count=count, to=options.to, resume_at=options.resume_at)
+            return self._did(runner, nothing="revert")
 
     def redo(self) -> int:
         with self._entered(acting=True) as runner:
+            scripts = runner.down_scripts(runner.plan_down())
+            if not self._agreed(runner, [script for _, script in scripts]):
+                self._say("Nothing was done.")
+                return 1
             runner.redo()
-            print(report.outcome(runner.finished, runner.history, nothing="redo"))
-        return 0
+            return self._did(runner, nothing="redo")
 
     def status(self) -> int:
         with self._entered() as runner:
-            print(report.status_table(runner.history))
-            print(f"\n{self.place}: {report.status_summary(runner.history)}")
+            history = runner.history
+        if self.options.json:
+            _print_json(document.status(self.place, history))
+        else:
+            print(report.status_table(history))
+            print(f"\n{self.place}: {report.status_summary(history)}")
+        in_order = not (history.pending or history.edited)
+        return 0 if in_order or not self.options.check else 1
+
+    def accept(self) -> int:
+        with self._entered(acting=True) as runner:
+            accepted = runner.accept(self.options.name)
+            self._say(f"Recorded the text that {accepted.up.path} has now.")
         return 0
 
     def seed(self) -> int:
@@ -125,13 +156,44 @@ class _Command:
         if problems := list(script.problems()):
             raise FilesInvalid(problems)
         with self._entered(acting=True, migrations=[]) as runner:
-            print(report.seeded(script.path, runner.run_seed(script)))
+            self._say(report.seeded(script.path, runner.run_seed(script)))
         return 0
 
     def new(self) -> int:
         for path in write_new(Path(self.options.dir), self.options.name, self.options.columns):
-            print(os.path.relpath(path))
+            self._say(os.path.relpath(path))
         return 0
+
+    def _did(self, runner: Runner, *, nothing: str) -> int:
+        self._terminal.clear()
+        if self.options.json:
+            _print_json(document.run(self.place, runner.history, runner.finished))
+        else:
+            for line in report.warnings(runner.history):
+                print(line, file=sys.stderr)
+            print(report.outcome(runner.finished, runner.history, nothing=nothing))
+        return 0
+
+    def _would(self, planned: Sequence[tuple[str, str]]) -> int:
+        if self.options.json and self._runner:
+            _print_json(document.run(self.place, self._runner.history, (), planned=planned))
+        else:
+            print(report.dry_run([name for name, _ in planned], self.options.command))
+        return 0
+
+    def _agreed(self, runner: Runner, scripts: Sequence[Script]) -> bool:
+        """Name what would be lost, and ask whoever sits at a terminal."""
+        lost = [(loss, runner.estimate(loss)) for script in scripts for loss in losses(script)]
+        if not lost:
+            return True
+        for line in report.loss_lines(lost):
+            self._say(line)
+        if self.options.yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
+            return True
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr if self.options.json else sys.stdout, flush=True)
 
     @contextmanager
     def _entered(
@@ -142,16 +204,16 @@ class _Command:
             migrations = load_migrations(Path(self.options.dir))
         with self._database() as (conninfo, origin):
             if acting:
-                print(f"Working on {self.place}", flush=True)
-            self._runner = Runner(
-                conninfo,
+                self._say(f"Working on {self.place}")
+            runner = Runner(
+                Target(conninfo, origin, self.place),
                 migrations,
-                origin=origin,
-                place=self.place,
+                table=self.options.table or load_settings().migrations_table or DEFAULT_TABLE,
                 wait=self.options.wait,
-                tell=_tell,
+                tell=self._terminal.show,
             )
-            with self._runner as runner:
+            with runner:
+                self._runner = runner
                 yield runner
 
     @contextmanager
@@ -170,12 +232,17 @@ class _Command:
         yield url.conninfo, url.origin
 
 
-def _tell(event: Event) -> None:
-    if line := report.event_line(event):
-        print(line, flush=True)
+def _print_json(value: dict[str, object]) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-_DEFAULTS = {"database_url": None, "dir": str(DEFAULT_DIRECTORY), "wait": DEFAULT_WAIT}
+_DEFAULTS = {
+    "database_url": None,
+    "dir": str(DEFAULT_DIRECTORY),
+    "wait": DEFAULT_WAIT,
+    "table": None,
+    "json": False,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -192,6 +259,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how long to wait for what may come back (default: 60)",
     )
     common.add_argument("--dir", metavar="DIR", help="the migrations (default: sql/migrations)")
+
+    common.add_argument(
+        "--table",
+        metavar="SCHEMA.NAME",
+        help="the ledger (env: MIGRATIONS_TABLE; default: schema_migrations)",
+    )
 
     parser = argparse.ArgumentParser(
         prog="bin/migrate",
@@ -223,8 +296,31 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--to", metavar="VERSION", help="all newer than this one, which stays")
     which.add_argument("--all", action="store_true", help="all of them")
 
-    command("redo", "revert the last migration and apply it again")
-    command("status", "list every migration: applied when, or pending")
+    redo = command("redo", "revert the last migration and apply it again")
+
+    status = command("status", "list every migration: applied when, or pending")
+    status.add_argument("--check", action="store_true", help="exit 1 if anything is pending")
+
+    for each in (up, down):
+        each.add_argument("--dry-run", action="store_true", help="list what would run, only")
+        each.add_argument(
+            "--resume-at",
+            metavar="K",
+            type=_count,
+            help="begin a script without a transaction, that broke off, at its statement K",
+        )
+    up.add_argument(
+        "--out-of-order",
+        action="store_true",
+        help="apply migrations that are older than applied ones, too",
+    )
+    for each in (down, redo):
+        each.add_argument("--yes", action="store_true", help="do not ask before data is lost")
+    for each in (up, down, redo, status):
+        each.add_argument("--json", action="store_true", help="print one JSON document")
+
+    accept = command("accept", "record the text that the file of an applied migration has now")
+    accept.add_argument("name", metavar="NAME", help="the migration, or its number")
 
     new = command("new", "write the next numbered pair of files")
     new.add_argument("name", metavar="NAME", help="words_like_these, or create_TABLE with columns")

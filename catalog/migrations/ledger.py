@@ -5,33 +5,50 @@ Statements name the table with its schema, because a script may change `search_p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from catalog.database import send
 from catalog.errors import LedgerUnusable
 from catalog.migrations.plan import Applied
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import psycopg
 
     from catalog.migrations.migration import Migration
+    from catalog.migrations.session import Session
 
-TABLE = "schema_migrations"
+DEFAULT_TABLE = "schema_migrations"
 
+# The process that a client sees through a pooler is not the server's own.
 _LOCATE = """
-    SELECT coalesce(namespace.nspname, current_schema()),
+    SELECT coalesce(namespace.nspname, given.schema, current_schema()),
            array(SELECT attname::text
                    FROM pg_attribute
                   WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped
-                  ORDER BY attnum)
-      FROM (SELECT to_regclass('schema_migrations')::oid AS oid) AS found
+                  ORDER BY attnum),
+           pg_backend_pid()
+      FROM (SELECT %(schema)s::text AS schema, %(name)s::text AS name) AS given
+     CROSS JOIN LATERAL (
+               SELECT to_regclass(
+                          CASE WHEN given.schema IS NULL THEN format('%%I', given.name)
+                               ELSE format('%%I.%%I', given.schema, given.name)
+                          END
+                      )::oid AS oid
+           ) AS found
       LEFT JOIN pg_class AS class ON class.oid = found.oid
       LEFT JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
 """
 
 _CREATE = """
+    BEGIN;
+    SET LOCAL client_min_messages = warning;
     CREATE TABLE IF NOT EXISTS {ledger} (
         name        text PRIMARY KEY,
         position    integer NOT NULL UNIQUE,
@@ -43,16 +60,22 @@ _CREATE = """
     );
     COMMENT ON TABLE {ledger} IS
         'A row for every migration that is wholly applied; kept by bin/migrate';
+    COMMIT;
 """
-_COLUMNS = ["name", "position", "applied_at", "duration", "checksum", "up_sql", "down_sql"]
+_COLUMNS = ("name", "position", "applied_at", "duration", "checksum", "up_sql", "down_sql")
 
 _READ = """
-    SELECT name, position, applied_at, extract(epoch FROM duration) * 1000, checksum
+    SELECT name,
+           position,
+           extract(epoch FROM applied_at),
+           extract(epoch FROM duration) * 1000,
+           checksum,
+           encode(sha256(convert_to(up_sql, 'UTF8')), 'hex')
       FROM {ledger}
-     ORDER BY position
+     ORDER BY position;
 """
 
-_READ_DOWN_SCRIPT = "SELECT down_sql FROM {ledger} WHERE name = %s"
+_READ_SCRIPTS = "SELECT name, up_sql, down_sql FROM {ledger} WHERE name = ANY ({names});"
 
 _CLAIM = """
     INSERT INTO {ledger} (name, position, checksum, up_sql, down_sql)
@@ -67,9 +90,7 @@ _FINISH = """
 """
 
 # One row or none at all goes: were it gone already, the whole transaction fails.
-_RELEASE = """
-    DO {body};
-"""
+_RELEASE = "DO {body};\n"
 _RELEASE_BODY = """
 BEGIN
     DELETE FROM {ledger} WHERE name = {name};
@@ -81,90 +102,133 @@ BEGIN
 END
 """
 
+_ACCEPT = """
+    UPDATE {ledger}
+       SET checksum = {checksum}, up_sql = {up_sql}, down_sql = {down_sql}
+     WHERE name = {name};
+"""
+
 
 @dataclass(frozen=True)
 class Ledger:
     """The table's place, and whether it is there yet."""
 
     schema: str
+    name: str
     exists: bool
+    pooled: bool
+    """Whether a transaction pooler stands between us and the server."""
 
     @classmethod
-    def locate(cls, connection: psycopg.Connection) -> Ledger:
-        """Find the ledger on the search path, or the schema to create it in. One round trip.
+    def locate(cls, connection: psycopg.Connection, table: str) -> Ledger:
+        """Find the ledger, or the schema to create it in. One round trip.
+
+        `table` is `NAME`, looked for along the search path, or `SCHEMA.NAME`.
 
         Raises:
             LedgerUnusable: A table of that name has other columns, or there is no schema.
         """
-        row = connection.execute(_LOCATE).fetchone()
-        schema, columns = row if row else (None, [])
+        schema, name = split_table(table)
+        found = connection.execute(_LOCATE, {"schema": schema, "name": name}).fetchone()
+        schema, columns, pid = found if found else (None, [], 0)
         if schema is None:
-            raise LedgerUnusable(TABLE, [])
+            raise LedgerUnusable(table, [])
         if columns and not set(_COLUMNS) <= set(columns):
-            raise LedgerUnusable(f"{schema}.{TABLE}", columns)
-        return cls(schema, bool(columns))
+            raise LedgerUnusable(f"{schema}.{name}", columns)
+        return cls(schema, name, bool(columns), pid != connection.info.backend_pid)
 
     @property
     def key(self) -> str:
         """What the locks of runners with this ledger are named after."""
-        return f"{self.schema}.{TABLE}"
+        return f"{self.schema}.{self.name}"
 
     @property
     def table(self) -> sql.Identifier:
         """The table's name with its schema, to be composed into statements."""
-        return sql.Identifier(self.schema, TABLE)
+        return sql.Identifier(self.schema, self.name)
 
-    def create(self) -> str:
-        """Make the table, unless another runner just did."""
-        return sql.SQL(_CREATE).format(ledger=self.table).as_string()
+    @property
+    def journal(self) -> sql.Identifier:
+        """The name of the table beside it that `catalog.migrations.journal` keeps."""
+        return sql.Identifier(self.schema, f"{self.name}_journal")
 
-    def read(self, connection: psycopg.Connection) -> list[Applied]:
-        """All rows, in the order of application. One round trip; none if there is no table."""
-        if not self.exists:
+    def created(self) -> Ledger:
+        """The same, once the table is there."""
+        return replace(self, exists=True)
+
+    def read(self, session: Session, *, create: bool = False) -> list[Applied]:
+        """All rows, in the order of application; `create` makes the table if need be.
+
+        One round trip; none if there is no table.
+        """
+        if not self.exists and not create:
             return []
-        rows = connection.execute(sql.SQL(_READ).format(ledger=self.table))
-        return [
-            Applied(name, position, applied_at, float(duration_ms), checksum)
-            for name, position, applied_at, duration_ms, checksum in rows
-        ]
+        message = self._composed(_READ)
+        if not self.exists:
+            message = self._composed(_CREATE) + message
+        reply, _ = session.send(message)
+        return [_applied(row) for row in reply.rows()]
 
-    def read_down_script(self, connection: psycopg.Connection, name: str) -> str | None:
-        """The down script as it was when the migration was applied."""
-        query = sql.SQL(_READ_DOWN_SCRIPT).format(ledger=self.table)
-        row = connection.execute(query, [name]).fetchone()
-        return row[0] if row else None
+    def read_scripts(
+        self, connection: psycopg.Connection, names: Sequence[str]
+    ) -> dict[str, tuple[str, str | None]]:
+        """The up and down scripts as they were when these were applied. One round trip."""
+        if not names:
+            return {}
+        message = self._composed(_READ_SCRIPTS, names=list(names))
+        rows = send(connection, message).rows()
+        return {str(name): (up_sql or "", down_sql) for name, up_sql, down_sql in rows}
 
     def claim(self, migration: Migration) -> str:
         """Write the row, or fail on its primary key: nothing is applied twice."""
-        return (
-            sql.SQL(_CLAIM)
-            .format(
-                ledger=self.table,
-                name=sql.Literal(migration.name),
-                checksum=sql.Literal(migration.checksum),
-                up_sql=sql.Literal(migration.up.text),
-                down_sql=sql.Literal(migration.down.text if migration.down else None),
-            )
-            .as_string()
-        )
+        return self._composed(_CLAIM, name=migration.name, **_texts(migration))
 
-    def finish(self, migration: Migration, seconds: float | None = None) -> str:
+    def finish(self, name: str, seconds: float | None = None) -> str:
         """Note how long it took: so many seconds, or the time since the claim."""
-        return (
-            sql.SQL(_FINISH)
-            .format(
-                ledger=self.table,
-                name=sql.Literal(migration.name),
-                seconds=sql.Literal(seconds),
-            )
-            .as_string()
-        )
+        return self._composed(_FINISH, name=name, seconds=seconds)
 
     def release(self, name: str) -> str:
         """Remove the row, or fail if it is not there: nothing is reverted twice."""
-        body = sql.SQL(_RELEASE_BODY).format(
-            ledger=self.table,
-            name=sql.Literal(name),
-            message=sql.Literal(f"{name} was reverted by another runner"),
-        )
-        return sql.SQL(_RELEASE).format(body=sql.Literal(body.as_string())).as_string()
+        message = f"{name} was reverted by another runner"
+        body = self._composed(_RELEASE_BODY, name=name, message=message)
+        return self._composed(_RELEASE, body=body)
+
+    def accept(self, migration: Migration) -> str:
+        """Put the texts that the files have now in the place of those that were applied."""
+        return self._composed(_ACCEPT, name=migration.name, **_texts(migration))
+
+    def _composed(self, statement: str, **values: object) -> str:
+        literals = {name: sql.Literal(value) for name, value in values.items()}
+        return sql.SQL(statement).format(ledger=self.table, **literals).as_string()
+
+
+def split_table(table: str) -> tuple[str | None, str]:
+    """`SCHEMA.NAME`, or `NAME`, in its parts.
+
+    Raises:
+        LedgerUnusable: It is neither.
+    """
+    if not re.fullmatch(r"(\w+\.)?\w{1,50}", table):
+        raise LedgerUnusable(table, [])
+    schema, _, name = table.rpartition(".")
+    return schema or None, name
+
+
+def _texts(migration: Migration) -> dict[str, str | None]:
+    return {
+        "checksum": migration.checksum,
+        "up_sql": migration.up.text,
+        "down_sql": migration.down.text if migration.down else None,
+    }
+
+
+def _applied(row: tuple[str | None, ...]) -> Applied:
+    name, position, applied_at, duration_ms, checksum, text_hash = map(str, row)
+    return Applied(
+        name,
+        int(position),
+        datetime.fromtimestamp(float(applied_at), UTC),
+        float(duration_ms),
+        checksum,
+        text_hash,
+    )

@@ -1,9 +1,10 @@
 """One runner at a time, on one database and one ledger.
 
 There are two advisory locks, both of transactions, since locks of sessions leak through a
-transaction pooler. The *runner's* lock is held by a second connection, idle in a transaction,
-for the whole of a command. The *work* lock is taken by every migration's own transaction: when
-a runner is killed, its server process may work on for minutes, and this one lives as long as it.
+transaction pooler. The *runner's* lock is held by a connection of its own, idle in a
+transaction, for the whole of a command. The *work* lock is taken by every migration's own
+transaction: when a runner is killed, its server process may work on for minutes, and this lock
+lives as long as that.
 
 Both are tried and never waited for in the server: a waiting statement holds a snapshot, and
 `CREATE INDEX CONCURRENTLY` waits for all older snapshots, so that the two would deadlock. For
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
 
 from psycopg import sql
 
@@ -24,13 +25,13 @@ from catalog.database import send
 from catalog.errors import RunnerBusy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import psycopg
 
 _LONGEST_PAUSE = 1.0  # seconds between two tries
 
-# A server may end transactions that idle or last; this one does both, on purpose.
+# A server may end transactions that idle or last long; this one does both, on purpose.
 _TRY = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SELECT set_config(name, '0', true)
@@ -49,7 +50,7 @@ _GIVE_UP = """
        AND lock.classid = {space} AND lock.objid = {key} AND lock.objsubid = 2;
 """
 
-_GUARD = "DO {body};"
+_GUARD = "DO {body};\n"
 _GUARD_BODY = """
 BEGIN
     IF NOT pg_try_advisory_xact_lock({space}, {key}) THEN
@@ -63,40 +64,67 @@ END
 
 def _number(text: str) -> int:
     # 31 bits: pg_locks shows keys without a sign.
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 _RUNNER = _number("catalog migrations: runner")
 _WORK = _number("catalog migrations: work")
 
 
-@contextmanager
-def runner_lock(
-    connection: psycopg.Connection, ledger: str, *, wait: float, on_wait: Callable[[str], None]
-) -> Iterator[None]:
-    """Hold the runner's lock; for up to `wait` seconds wait for another one to let go of it.
+class RunnerLock:
+    """The runner's lock on one ledger, and the connection that holds it."""
 
-    `on_wait` is told who holds it, once for every new holder. The connection serves nothing else.
+    def __init__(
+        self,
+        connect: Callable[[ExitStack], psycopg.Connection],
+        ledger: str,
+        *,
+        wait: float,
+        on_wait: Callable[[str], None],
+    ) -> None:
+        """`connect` opens the connection; `on_wait` is told of every holder that is waited for."""
+        self._connect = connect
+        self._ledger = ledger
+        self._wait = wait
+        self._on_wait = on_wait
+        self._held = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Take it, or wait for another one to let go of it.
+
+        Raises:
+            RunnerBusy: Another runner held it all the time that we were to wait.
+        """
+        self.connection = self._connect(self._held)
+        try:
+            _poll(self.connection, _RUNNER, self._ledger, wait=self._wait, on_wait=self._on_wait)
+        except BaseException:
+            self._held.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.connection.closed:
+            send(self.connection, "ROLLBACK")
+        self._held.close()
+
+    def renew(self) -> None:
+        """Take it again, if the connection that held it is broken."""
+        if self.connection.closed or send(self.connection, "SELECT").error:
+            self._held.close()
+            self.__enter__()
+
+
+def wait_for_work(
+    connection: psycopg.Connection, ledger: str, *, wait: float, on_wait: Callable[[str], None]
+) -> None:
+    """Wait until no transaction of an earlier runner is under way any more.
 
     Raises:
-        RunnerBusy: Another runner held it all that time.
+        RunnerBusy: One was, for `wait` seconds.
     """
-    deadline = time.monotonic() + wait
-    pause, told = 0.05, ""
-    while not _try(connection, ledger):
-        holder = _holder(connection, ledger)
-        if holder not in ("", told):
-            on_wait(holder)
-            told = holder
-        if time.monotonic() >= deadline:
-            raise RunnerBusy(holder or told or "another runner", wait)
-        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            send(connection, "ROLLBACK")
+    _poll(connection, _WORK, ledger, wait=wait, on_wait=on_wait)
+    send(connection, "ROLLBACK")
 
 
 def work_guard(ledger: str) -> str:
@@ -104,27 +132,32 @@ def work_guard(ledger: str) -> str:
 
     It fails with SQLSTATE 55P03, before anything was changed.
     """
-    return sql.SQL(_GUARD).format(body=sql.Literal(_keyed(_GUARD_BODY, _WORK, ledger))).as_string()
+    body = sql.Literal(_keyed(_GUARD_BODY, _WORK, ledger))
+    return sql.SQL(_GUARD).format(body=body).as_string()
 
 
-def _try(connection: psycopg.Connection, ledger: str) -> bool:
-    reply = send(connection, _keyed(_TRY, _RUNNER, ledger))
-    if reply.error:
-        raise reply.error
-    return reply.rows == [("t",)]
-
-
-def _holder(connection: psycopg.Connection, ledger: str) -> str:
-    """Who holds the runner's lock, in words; empty if nobody does any more."""
-    reply = send(connection, _keyed(_GIVE_UP, _RUNNER, ledger))
-    if reply.error:
-        raise reply.error
-    return ", ".join(f"process {pid} ({name}), since {since}" for pid, name, since in reply.rows)
+def _poll(
+    connection: psycopg.Connection,
+    space: int,
+    ledger: str,
+    *,
+    wait: float,
+    on_wait: Callable[[str], None],
+) -> None:
+    deadline = time.monotonic() + wait
+    pause, told = 0.05, ""
+    while send(connection, _keyed(_TRY, space, ledger)).rows() != [("t",)]:
+        holders = send(connection, _keyed(_GIVE_UP, space, ledger)).rows()
+        holder = ", ".join(f"process {pid} ({name}), since {since}" for pid, name, since in holders)
+        if holder not in ("", told):
+            on_wait(holder)
+            told = holder
+        if time.monotonic() >= deadline:
+            raise RunnerBusy(holder or told or "unknown", wait)
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def _keyed(statement: str, space: int, ledger: str) -> str:
-    return (
-        sql.SQL(statement)
-        .format(space=sql.Literal(space), key=sql.Literal(_number(ledger)))
-        .as_string()
-    )
+    values = {"space": sql.Literal(space), "key": sql.Literal(_number(ledger))}
+    return sql.SQL(statement).format(**values).as_string()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FILE_NAME = re.compile(r"(?P<name>(?P<version>[0-9]+)_[\w.-]+)\.(?P<direction>up|down)\.sql")
-_DIRECTIVE = re.compile(r"--\s*migrate:\s*(?P<words>.*)")
+_DIRECTIVE = re.compile(r"--\s*migrate:(?P<words>.*)")
+_TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>[0-9]+(ms|s|min|h)?)")
 _ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
 _NO_TRANSACTION = "no-transaction"
 
@@ -47,6 +48,11 @@ class Script:
     """How messages name it: the path from the current folder."""
 
     text: str
+
+    @property
+    def text_hash(self) -> str:
+        """SHA-256 of the text to the letter."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @cached_property
     def _all_statements(self) -> list[Statement]:
@@ -82,22 +88,39 @@ class Script:
 
     @property
     def transactional(self) -> bool:
-        """Whether it runs in one transaction with its record; its first line may say no."""
-        return _NO_TRANSACTION not in self._directive
+        """Whether it runs in one transaction with its record; its head may say no."""
+        return _NO_TRANSACTION not in self._directives
 
     @property
-    def _directive(self) -> list[str]:
-        found = _DIRECTIVE.fullmatch(self.text.partition("\n")[0].strip())
-        return found["words"].replace(",", " ").split() if found else []
+    def timeouts(self) -> dict[str, str]:
+        """What its head says of `lock_timeout` and `statement_timeout`, in Postgres' spelling."""
+        found = map(_TIMEOUT.fullmatch, self._directives)
+        return {each["name"]: each["value"] for each in found if each}
+
+    @cached_property
+    def _directives(self) -> dict[str, int]:
+        """The words of the lines `-- migrate: …` above the first statement, with their offsets."""
+        words: dict[str, int] = {}
+        offset = 0
+        for line in self.text.splitlines(keepends=True):
+            if line.strip() and not line.lstrip().startswith("--"):
+                break
+            if found := _DIRECTIVE.fullmatch(line.strip()):
+                for word in found["words"].replace(",", " ").split():
+                    words[word] = offset + line.index(word)
+            offset += len(line)
+        return words
 
     def problems(self) -> Iterator[FileProblem]:
         """What keeps this script from being run, with the places."""
         if not self.text.strip():
             yield FileProblem(self.path, "is empty", "write a comment into it if that is meant")
-        for word in self._directive:
-            if word != _NO_TRANSACTION:
+        for word, offset in self._directives.items():
+            if word != _NO_TRANSACTION and not _TIMEOUT.fullmatch(word):
                 yield self._problem_at(
-                    0, f'does not know "-- migrate: {word}"', f"there is {_NO_TRANSACTION}"
+                    offset,
+                    f'has an unknown directive "{word}"',
+                    f"there are {_NO_TRANSACTION}, lock_timeout=2s and statement_timeout=1min",
                 )
         for token in tokens(self.text):
             if not token.closed:

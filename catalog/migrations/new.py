@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from catalog.errors import NewMigrationRefused
+from catalog.migrations.plan import next_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ TYPES = {
 }
 
 _OUR_COLUMNS = ("id", "createdAt", "updatedAt")
-_TIMESTAMP_DIGITS = 14  # YYYYMMDDHHMMSS
 _LONGEST_IDENTIFIER = 63  # bytes; Postgres cuts off the rest
 
 
@@ -48,7 +47,7 @@ def write_new(directory: Path, name: str, columns: Sequence[str]) -> list[Path]:
         )
     up, down = _table_scripts(name, columns) if columns else _empty_scripts(name)
     try:
-        number = _next_number([path.name for path in directory.iterdir()])
+        number = next_number([path.name for path in directory.iterdir()])
         paths = [directory / f"{number}_{name}.{direction}.sql" for direction in ("up", "down")]
         for path, text in zip(paths, (up, down), strict=True):
             with path.open("x", encoding="utf-8") as file:
@@ -59,16 +58,6 @@ def write_new(directory: Path, name: str, columns: Sequence[str]) -> list[Path]:
             f"cannot write to {exc.filename}: {reason}", "make the folder, or name it with --dir"
         ) from exc
     return paths
-
-
-def _next_number(file_names: Sequence[str]) -> str:
-    """One more than the highest; where numbers are timestamps, the time it is now."""
-    numbers = [found[0] for name in file_names if (found := re.match(r"[0-9]+(?=_)", name))]
-    highest = max(numbers, key=int, default="0000")
-    following = int(highest) + 1
-    if len(highest) >= _TIMESTAMP_DIGITS:
-        following = max(following, int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")))
-    return str(following).zfill(len(highest))
 
 
 def _empty_scripts(name: str) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from catalog.errors import UnknownVersion
@@ -10,9 +12,10 @@ from catalog.migrations.migration import version_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from catalog.migrations.migration import Migration
+
+_TIMESTAMP_DIGITS = 14  # YYYYMMDDHHMMSS
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Applied:
     applied_at: datetime
     duration_ms: float
     checksum: str
+    text_hash: str
+    """SHA-256 of the up script to the letter; alike, its checksum need not be worked out."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,30 @@ class History:
         """Rows whose files are not here."""
         by_name = self.by_name
         return [row for row in self.applied if row.name not in by_name]
+
+    @property
+    def newer(self) -> list[Applied]:
+        """Missing rows beyond our newest file: those of a newer release than this one."""
+        newest = max((migration.version for migration in self.migrations), default=-1)
+        return [row for row in self.missing if version_of(row.name) > newest]
+
+    @property
+    def edited(self) -> list[Migration]:
+        """Applied migrations whose up script means something else now."""
+        by_name = self.by_name
+        return [
+            by_name[row.name]
+            for row in self.applied
+            if row.name in by_name
+            and by_name[row.name].up.text_hash != row.text_hash
+            and by_name[row.name].checksum != row.checksum
+        ]
+
+    @property
+    def late(self) -> list[Migration]:
+        """Pending migrations numbered below one that is applied: two branches were merged."""
+        newest = max((version_of(row.name) for row in self.applied), default=-1)
+        return [migration for migration in self.pending if migration.version < newest]
 
     def to_apply(self, *, count: int | None = None, to: str | None = None) -> list[Migration]:
         """The pending migrations that `up` means: all, the next `count`, or those through `to`.
@@ -98,3 +127,13 @@ class History:
             if wanted == name or (wanted.isascii() and wanted.isdigit() and int(wanted) == number):
                 return number
         raise UnknownVersion(wanted, sorted(names, key=version_of))
+
+
+def next_number(names: Sequence[str]) -> str:
+    """The number after the highest of these names, with as many digits; a time for times."""
+    numbers = [found[0] for name in names if (found := re.match(r"[0-9]+(?=_)", name))]
+    highest = max(numbers, key=int, default="0000")
+    following = int(highest) + 1
+    if len(highest) >= _TIMESTAMP_DIGITS:
+        following = max(following, int(datetime.now(UTC).strftime("%Y%m%d%H%M%S")))
+    return str(following).zfill(len(highest))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+import difflib
 from typing import TYPE_CHECKING
 
 from catalog.errors import (
@@ -12,85 +12,121 @@ from catalog.errors import (
     Interrupted,
     Irreversible,
     LedgerUnusable,
+    PoolTooSmall,
+    ResumeUnclear,
     RunnerBusy,
     ScriptFailed,
     UnknownVersion,
 )
-from catalog.migrations.apply import Event, Finished, Noticed, Started, Waiting
+from catalog.migrations.events import Finished, Noticed, Resumed, Retrying, Running, Waiting
 from catalog.migrations.position import Position
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from catalog.database import Reply
-    from catalog.errors import CatalogError, FileProblem
+    from catalog.errors import Blocked, Blocker, CatalogError, Edited, FileProblem, Late
+    from catalog.migrations.events import Event
+    from catalog.migrations.losses import Loss
     from catalog.migrations.plan import History
 
 _DONE = {"up": "applied", "down": "reverted"}
-_CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 _NAME_WIDTH = 40  # columns; longer names push what follows to the right
+_CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
+_REFUSED_IN_TRANSACTION = "25001"
 
 
 def event_line(event: Event) -> str | None:
     """What happened, in a line; `None` for what is not worth one."""
     match event:
-        case Finished(name, direction, duration_ms):
-            line = f"  {_DONE[direction]:<9} {name:<{_NAME_WIDTH}} {duration(duration_ms):>9}"
+        case Finished(by_other=True):
+            return f"  {_DONE[event.direction]:<9} {event.name:<{_NAME_WIDTH}} by another runner"
+        case Finished():
+            took = duration(event.duration_ms)
+            return f"  {_DONE[event.direction]:<9} {event.name:<{_NAME_WIDTH}} {took:>9}"
         case Waiting(reason):
-            line = f"  waiting for {reason}"
+            return f"  waiting for {reason}"
+        case Retrying(name, reason, _, blocked):
+            whom = f" ({_blocked(blocked)})" if blocked else ""
+            return f"  {name}: {reason}{whom}; rolled back, trying again"
+        case Resumed(name, done, healed):
+            parts = [f"goes on after statement {done}"] if done else []
+            parts += [f"removed the invalid index {index}" for index in healed]
+            return f"  {name}: {', '.join(parts)}"
         case Noticed(severity, message):
-            line = f"  {severity.lower()}: {message}"
-        case Started():
+            return f"  {severity.lower()}: {message}"
+        case _:
             return None
-    return line
+
+
+def live_line(event: Running, width: int) -> str:
+    """A line that is written over and over while a script runs."""
+    parts = [f"  {event.name}", duration(event.seconds * 1000)]
+    if event.phase:
+        parts.append(event.phase)
+    if event.percent is not None:
+        filled = round(event.percent / 5)
+        parts.append(f"[{'#' * filled}{'.' * (20 - filled)}] {event.percent:.0f} %")
+    if event.blocked:
+        parts.append(f"waits for {_blocked(event.blocked)}")
+    return "  ".join(parts)[: width - 1]
 
 
 def outcome(finished: Sequence[Finished], history: History, *, nothing: str) -> str:
     """What a whole command came to, in a line; `nothing` is what there was nothing to do of."""
-    if not finished:
-        return f"Nothing to {nothing}: {_whereabouts(history.newest)}."
+    ours = [event for event in finished if not event.by_other]
+    where = whereabouts(newest_after(finished, history))
+    if not ours:
+        return f"Nothing to {nothing}: {where}."
     counts = [
-        f"{count(sum(event.direction == direction for event in finished), 'migration')} {done}"
+        f"{count(sum(event.direction == direction for event in ours), 'migration')} {done}"
         for direction, done in _DONE.items()
-        if any(event.direction == direction for event in finished)
+        if any(event.direction == direction for event in ours)
     ]
-    return f"{', '.join(counts)}; {_whereabouts(newest_after(finished, history))}."
-
-
-def seeded(path: str, reply: Reply) -> str:
-    """What a script of data changed."""
-    changed = sum(int(tag.rpartition(" ")[2]) for tag in reply.tags if tag.startswith(_CHANGES))
-    return (
-        f"{path} ran: {count(changed, 'row')} changed."
-        if changed
-        else f"{path} had nothing to add."
-    )
+    return f"{', '.join(counts)}; {where}."
 
 
 def newest_after(finished: Sequence[Finished], history: History) -> str | None:
     """The migration that the database is at, once these were applied or reverted."""
     names = [row.name for row in history.applied]
     for event in finished:
+        names = [name for name in names if name != event.name]
         if event.direction == "up":
-            names = [*(name for name in names if name != event.name), event.name]
-        else:
-            names = [name for name in names if name != event.name]
+            names.append(event.name)
     return names[-1] if names else None
+
+
+def warnings(history: History) -> list[str]:
+    """What is odd about files and ledger, but keeps nobody from going on."""
+    newer = {row.name for row in history.newer}
+    lost = [row.name for row in history.missing if row.name not in newer]
+    lines = []
+    if newer:
+        names = ", ".join(sorted(newer))
+        lines.append(f"The database is newer than these files: {names} came with a later release.")
+    if lost:
+        lines.append(f"Applied, but without a file here: {', '.join(lost)}.")
+    return lines
 
 
 def status_table(history: History) -> str:
     """Every migration in a line: those applied in their order, then the pending ones."""
+    edited = {migration.name for migration in history.edited}
     missing = {row.name for row in history.missing}
+    late = {migration.name for migration in history.late}
     lines = [
         (
             row.name,
-            row.applied_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
-            duration(row.duration_ms) + ("  (its file is not here)" if row.name in missing else ""),
+            row.applied_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            duration(row.duration_ms),
+            "changed since" if row.name in edited else "no file" * (row.name in missing),
         )
         for row in history.applied
     ]
-    lines += [(migration.name, "pending", "") for migration in history.pending]
-    return table(("migration", "applied", "took"), lines)
+    lines += [
+        (migration.name, "pending", "", "older than what is applied" * (migration.name in late))
+        for migration in history.pending
+    ]
+    return table(("migration", "applied", "took", ""), lines)
 
 
 def status_summary(history: History) -> str:
@@ -98,6 +134,32 @@ def status_summary(history: History) -> str:
     pending = len(history.pending)
     follows = f"{pending} pending: bin/migrate up" if pending else "nothing is pending"
     return f"{len(history.applied)} applied, {follows}"
+
+
+def dry_run(names: Sequence[str], direction: str) -> str:
+    """What would be done."""
+    if not names:
+        return f"Nothing would be {_DONE[direction]}."
+    return "\n".join([f"Would be {_DONE[direction]}:", *(f"  {name}" for name in names)])
+
+
+def loss_lines(lost: Sequence[tuple[Loss, int | None]]) -> list[str]:
+    """What will be gone, with the number of rows where the catalogue has an estimate."""
+    lines = []
+    for loss, rows in lost:
+        what = f"column {loss.column} of {loss.table}" if loss.column else f"table {loss.table}"
+        verb = "empties" if loss.emptied else "drops"
+        about = "" if rows is None else f", about {count(rows, 'row')}"
+        lines.append(f"  {verb} {what}{about}")
+    return lines
+
+
+def seeded(path: str, tags: Sequence[str]) -> str:
+    """What a script of data changed, by its command tags."""
+    changed = sum(int(tag.rpartition(" ")[2]) for tag in tags if tag.startswith(_CHANGES))
+    if not changed:
+        return f"{path} had nothing to add."
+    return f"{path} ran: {count(changed, 'row')} changed."
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -124,6 +186,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def whereabouts(newest: str | None) -> str:
+    """Where the database is."""
+    return f"the database is at {newest}" if newest else "the database has no migrations applied"
+
+
 def error_text(
     error: CatalogError, *, history: History | None = None, finished: Sequence[Finished] = ()
 ) -> str:
@@ -133,38 +200,56 @@ def error_text(
     """
     state = _state(history, finished)
     match error:
-        case Advised():
-            return str(error)
         case FilesInvalid(problems=problems):
             return "\n".join(map(_file_problem, problems))
         case UnknownVersion(version=version, known=known):
-            newest = f"from {known[0]} to {known[-1]}" if known else "none"
-            return f'there is no migration "{version}"; those here are {newest}'
+            those = f"from {known[0]} to {known[-1]}" if known else "none"
+            return f'there is no migration "{version}"; those there are: {those}'
         case HistoryRefused(edited=edited, late=late):
-            return "\n".join(
-                [
-                    *(f"{path}: was changed after it was applied" for path in edited),
-                    *(f"{path}: is older than what is applied already" for path in late),
-                ]
-            )
+            return "\n".join([*map(_edited, edited), *_late(late), f"Nothing was done. {state}"])
         case Irreversible(names=names):
             return f"{', '.join(names)}: no down script, so it cannot be reverted. {state}"
-        case LedgerUnusable(table=name, columns=()):
-            return f"there is no schema to keep the table {name} in; set a search_path"
-        case LedgerUnusable(table=name, columns=columns):
-            return (
-                f"the table {name} was not made by this runner (its columns are "
-                f"{', '.join(columns)}); it was left as it is"
-            )
         case RunnerBusy(holder=holder, waited=waited):
             return (
-                f"another runner is at work: {holder}. Waited {waited:g} s; {state}"
+                f"another runner is at work: {holder}; waited {waited:g} s. {state}"
                 " Try again when it is done, or wait longer with --wait."
             )
         case ScriptFailed():
             return f"{_failed_script(error)}\n\n{_left_behind(error)} {state}\n{_next_step(error)}"
-        case Interrupted(path=path):
-            return f"interrupted in {path}: {_left_behind(error)} {state}"
+        case Interrupted(script=None):
+            return f"interrupted between scripts. {state}"
+        case Interrupted(script=script) if script:
+            return f"interrupted in {script.path}. {_left_behind(error)} {state}"
+        case Advised():
+            return str(error)
+        case _:
+            return _trouble(error)
+
+
+def _trouble(error: CatalogError) -> str:
+    match error:
+        case LedgerUnusable(table=name, columns=()) | LedgerUnusable(table=name, columns=[]):
+            return f"the ledger cannot be kept in {name}: name it as SCHEMA.NAME with --table"
+        case LedgerUnusable(table=name, columns=columns):
+            return (
+                f"the table {name} was not made by this runner (its columns are"
+                f" {', '.join(columns)}), and was left as it is; put the ledger elsewhere with"
+                " --table SCHEMA.NAME or MIGRATIONS_TABLE"
+            )
+        case PoolTooSmall():
+            return (
+                "the connection pooler gave one server connection for the lock, and has none for"
+                " the work; use a direct connection (DATABASE_URL_UNPOOLED), or give the pool two"
+            )
+        case ResumeUnclear(name=name, direction=direction, statement=number):
+            script = error.script.strip().replace("\n", "\n    ")
+            return (
+                f"{name} broke off at its statement {number}: {error.finding}.\n\n    {script}\n\n"
+                "Look at the database, then either\n"
+                f"  bin/migrate {direction} --resume-at {number + 1}"
+                f"   if statement {number} took effect, or\n"
+                f"  bin/migrate {direction} --resume-at {number}   to run it (again)."
+            )
         case _:
             return str(error)
 
@@ -177,14 +262,49 @@ def _file_problem(found: FileProblem) -> str:
     return f"{place}: {found.problem}; {found.advice}"
 
 
+def _edited(edited: Edited) -> str:
+    diff = difflib.unified_diff(
+        edited.applied_text.splitlines(),
+        edited.file_text.splitlines(),
+        "as applied",
+        edited.path,
+        lineterm="",
+    )
+    return "\n".join(
+        [
+            f"{edited.path} was changed after it was applied:",
+            "",
+            *(f"    {line}" for line in diff),
+            "",
+            "Restore the file, and put the change into a new migration; or, if the database has",
+            f"the change already, record the new text: bin/migrate accept {edited.name}",
+        ]
+    )
+
+
+def _late(late: Sequence[Late]) -> list[str]:
+    if not late:
+        return []
+    lines = ["Pending, but numbered below what is applied already:"]
+    lines += [f"  {each.name}" for each in late]
+    lines += ["Give them the next free numbers:"]
+    for each in late:
+        words = each.name.partition("_")[2]
+        for path in each.paths:
+            folder = path.rpartition("/")[0]
+            ending = ".up.sql" if path.endswith(".up.sql") else ".down.sql"
+            lines.append(f"  git mv {path} {folder}/{each.free_number}_{words}{ending}")
+    return [*lines, "or apply them as they are: bin/migrate up --out-of-order"]
+
+
 def _failed_script(error: ScriptFailed) -> str:
     said = error.report
-    lines = [f"{error.path}: {said.message}"]
+    lines = [f"{error.script.path}: {said.message}"]
     if error.offset is not None:
-        at = Position.of(error.text, error.offset)
+        at = Position.of(error.script.text, error.offset)
         source, caret = at.excerpt()
         lines = [
-            f"{error.path}:{at.line}:{at.column}: {said.message}",
+            f"{error.script.path}:{at.line}:{at.column}: {said.message}",
             "",
             f"    {source}",
             f"    {caret}",
@@ -194,33 +314,46 @@ def _failed_script(error: ScriptFailed) -> str:
             lines.append(f"{label}: " + words.replace("\n", f"\n{' ' * (len(label) + 2)}"))
     if said.sqlstate:
         lines.append(f"SQLSTATE {said.sqlstate}")
+    if error.blocked:
+        lines.append(f"It waited for {_blocked(error.blocked)}.")
     return "\n".join(lines)
 
 
+def _blocked(blocked: Blocked) -> str:
+    behind = f"; {blocked.behind} waiting behind it" if blocked.behind else ""
+    return ", ".join(map(_blocker, blocked.by)) + behind
+
+
+def _blocker(blocker: Blocker) -> str:
+    application = f" ({blocker.application})" if blocker.application else ""
+    return (
+        f"process {blocker.pid}{application}, {blocker.state} in a transaction of"
+        f" {duration(blocker.seconds * 1000)}: {blocker.query}"
+    )
+
+
 def _left_behind(error: ScriptFailed | Interrupted) -> str:
-    if error.transactional:
+    if error.script is None or error.script.transactional:
         return "It was rolled back: nothing of it remains."
     if not error.done:
         return "It runs without a transaction; no statement of it was completed."
     return (
-        f"It runs without a transaction: its first {count(error.done, 'statement')} remain in"
-        " effect, and it is not recorded as applied."
+        f"It runs without a transaction: its first {count(error.done, 'statement')} took effect,"
+        " and the next up or down goes on from there."
     )
 
 
 def _next_step(error: ScriptFailed) -> str:
-    if error.transactional or not error.done:
-        return "Correct the cause and run the same command again."
-    return "Undo by hand what it left behind, correct the cause, and run the same command again."
+    if error.report.sqlstate == _REFUSED_IN_TRANSACTION and error.script.transactional:
+        return "Begin the file with the line `-- migrate: no-transaction`, and run it again."
+    if error.lost or error.blocked:
+        return "Run the same command again."
+    return "Correct the cause, and run the same command again."
 
 
 def _state(history: History | None, finished: Sequence[Finished]) -> str:
     if history is None:
         return ""
-    before = f"{count(len(finished), 'migration')} before it remain done; " if finished else ""
-    where = _whereabouts(newest_after(finished, history))
-    return f"{before}{where}."[:1].upper() + f"{before}{where}."[1:]
-
-
-def _whereabouts(newest: str | None) -> str:
-    return f"the database is at {newest}" if newest else "the database has no migrations applied"
+    where = f"{whereabouts(newest_after(finished, history))}."
+    done = f"{count(len(finished), 'migration')} done before; " if finished else ""
+    return (done + where)[:1].upper() + (done + where)[1:]

@@ -1,0 +1,103 @@
+"""What a script takes away for good: tables, columns, rows. Read off its text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from catalog.migrations.migration import Script
+    from catalog.migrations.scanner import Token
+
+# The statistics know of rows that no ANALYZE has counted yet.
+_ESTIMATE = """
+    SELECT CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
+                ELSE class.reltuples::bigint END
+      FROM pg_class AS class
+     WHERE class.oid = to_regclass({table});
+"""
+_KEEPS_COLUMN = ("CONSTRAINT", "NOT", "DEFAULT", "IDENTITY", "EXPRESSION")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something that is gone once a script has run."""
+
+    table: str
+    """As it is written in the script."""
+    column: str | None = None
+    emptied: bool = False
+    """Whether the table stays, without its rows."""
+
+    def estimate(self) -> str:
+        """A query for the number of rows, from the catalogue and without reading the table."""
+        return sql.SQL(_ESTIMATE).format(table=sql.Literal(self.table)).as_string()
+
+
+def losses(script: Script) -> list[Loss]:
+    """All that the script's statements drop or empty, in order."""
+    return [loss for statement in script.statements for loss in _of(statement.tokens)]
+
+
+def _of(tokens: Sequence[Token]) -> Iterator[Loss]:
+    match [token.word for token in tokens[:2]]:
+        case ["DROP", "TABLE"]:
+            for item in _items(tokens[2:]):
+                yield Loss(_name(item))
+        case ["TRUNCATE", *_]:
+            for item in _items(tokens[1:]):
+                yield Loss(_name(item), emptied=True)
+        case ["ALTER", "TABLE"]:
+            first, *others = _items(tokens[2:])
+            table = _name(first)
+            for action in [_after_name(first), *others]:
+                words = [token.word for token in action]
+                column = _without(action[1:], "COLUMN", "IF", "EXISTS")
+                if words[:1] == ["DROP"] and column and column[0].word not in _KEEPS_COLUMN:
+                    yield Loss(table, column=column[0].text)
+        case _:
+            return
+
+
+def _items(tokens: Sequence[Token]) -> list[list[Token]]:
+    """The parts between the commas outside of parentheses."""
+    items: list[list[Token]] = [[]]
+    depth = 0
+    for token in tokens:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if token.text == "," and depth == 0:
+            items.append([])
+        else:
+            items[-1].append(token)
+    return items
+
+
+def _without(tokens: Sequence[Token], *words: str) -> list[Token]:
+    """The tokens after any of these words at their beginning."""
+    at = 0
+    while at < len(tokens) and tokens[at].word in words:
+        at += 1
+    return list(tokens[at:])
+
+
+def _name(tokens: Sequence[Token]) -> str:
+    """The name, with its schema, that an item begins with."""
+    rest = _without(tokens, "TABLE", "IF", "EXISTS", "ONLY")
+    name = rest[0].text if rest else ""
+    for dot, part in zip(rest[1::2], rest[2::2], strict=False):
+        if dot.text != ".":
+            break
+        name += f".{part.text}"
+    return name
+
+
+def _after_name(tokens: Sequence[Token]) -> list[Token]:
+    """What follows the name that an item begins with."""
+    rest = _without(tokens, "IF", "EXISTS", "ONLY")[1:]
+    while len(rest) > 1 and rest[0].text == ".":
+        rest = rest[2:]
+    return rest

@@ -1,0 +1,154 @@
+"""A run's connections: one that works, and one that holds the lock and watches.
+
+Both can break. What was sent on a broken one may still have happened, or be happening; a session
+is made whole again by connecting anew and waiting until nothing of the old one is under way.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from catalog.database import Reply, connect, send
+from catalog.errors import PoolTooSmall
+from catalog.migrations.events import Noticed, Waiting
+from catalog.migrations.lock import RunnerLock, wait_for_work
+from catalog.migrations.watch import Watcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import psycopg
+
+    from catalog.errors import Blocked
+    from catalog.migrations.events import Event
+
+
+@dataclass(frozen=True)
+class Target:
+    """The database to work on."""
+
+    conninfo: str
+    origin: str
+    """Where the connection string was set, in words."""
+    place: str
+    """What it leads to, in words."""
+
+
+class Session:
+    """The connections of one run, as long as it is entered."""
+
+    def __init__(self, target: Target, *, wait: float, tell: Callable[[Event], None]) -> None:
+        self.target = target
+        self.wait = wait
+        self.tell = tell
+        # Unique, so that what is left of a killed run can be told from everything else.
+        self.run = f"catalog-migrate-{uuid.uuid4().hex[:8]}"
+        self._open = ExitStack()
+        self._lock: RunnerLock | None = None
+        self._watcher: Watcher | None = None
+        self._key = ""
+        self._starved = False
+
+    def __enter__(self) -> Session:
+        self.work = self._connect(self.run, self._open)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Be the only runner on the ledger of that key.
+
+        Raises:
+            RunnerBusy: Another one was, for as long as we were to wait.
+        """
+        self._key = key
+        lock = RunnerLock(
+            lambda stack: self._connect(f"{self.run} (lock)", stack),
+            key,
+            wait=self.wait,
+            on_wait=lambda holder: self.tell(Waiting(f"another runner: {holder}")),
+        )
+        with lock:
+            self._lock = lock
+            watcher = Watcher(
+                lambda: lock.connection, self.run, tell=self.tell, on_starved=self._cut_work
+            )
+            with watcher:
+                self._watcher = watcher
+                yield
+
+    def send(self, message: str, *, script: str = "") -> tuple[Reply, Blocked | None]:
+        """Send a message on the working connection, watched from the other one.
+
+        Returns the reply, and whom the message had to wait for on the way.
+
+        Raises:
+            PoolTooSmall: The pooler has no server connection for it.
+        """
+        if self._watcher is None:
+            return send(self.work, message), None
+        with self._watcher.watching(script) as watched:
+            reply = send(self.work, message)
+        if self._starved:
+            raise PoolTooSmall
+        return reply, watched.blocked
+
+    def roll_back(self) -> None:
+        """End the transaction that a failure left open, if it left one."""
+        if not self.work.closed:
+            send(self.work, "ROLLBACK")
+
+    def recover(self) -> None:
+        """Replace what is broken, and wait until nothing of the old connection is under way.
+
+        Raises:
+            DatabaseUnavailable, RunnerBusy: That took longer than we were to wait.
+        """
+        if self.work.closed or send(self.work, "ROLLBACK").lost:
+            self.work.close()
+            self.work = self._connect(self.run, self._open)
+        if self._lock:
+            self._lock.renew()
+        self.wait_for_work()
+
+    def wait_for_work(self) -> None:
+        """Wait until no transaction of an earlier runner is under way.
+
+        Raises:
+            RunnerBusy: One was for as long as we were to wait.
+        """
+        wait_for_work(
+            self.work,
+            self._key,
+            wait=self.wait,
+            on_wait=lambda holder: self.tell(Waiting(f"what an earlier run left: {holder}")),
+        )
+
+    def _connect(self, name: str, stack: ExitStack) -> psycopg.Connection:
+        place = self.target.place
+        connection = connect(
+            self.target.conninfo,
+            origin=self.target.origin,
+            place=place,
+            application_name=name,
+            wait=self.wait,
+            on_wait=lambda cause: self.tell(Waiting(f"{place}: {cause}")),
+        )
+        stack.callback(connection.close)
+        connection.add_notice_handler(
+            lambda diag: self.tell(Noticed(diag.severity or "", diag.message_primary or ""))
+        )
+        return connection
+
+    def _cut_work(self) -> None:
+        """Make the working connection fail, from another thread."""
+        self._starved = True
+        with socket.socket(fileno=os.dup(self.work.pgconn.socket)) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
