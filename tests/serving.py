@@ -1,0 +1,48 @@
+"""The service, started for a test as it is in earnest: a real uvicorn, on a port of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+import uvicorn
+
+from catalog.api.app import create_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@contextmanager
+def served(conninfo: str) -> Iterator[httpx.Client]:
+    """A client of the service on that database."""
+    config = uvicorn.Config(
+        create_app(conninfo), host="127.0.0.1", port=0, log_config=None, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.002)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def insert(conninfo: str, table: str, *rows: Mapping[str, object]) -> None:
+    """Put rows into a table; a column that a row does not name gets its default."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        for row in rows:
+            columns = ", ".join(f'"{name}"' for name in row)
+            values = ", ".join(["%s"] * len(row))
+            statement = f'INSERT INTO "{table}" ({columns}) VALUES ({values})'  # noqa: S608
+            connection.execute(statement.encode(), list(row.values()))
