@@ -28,7 +28,7 @@ class Applied:
     applied_at: datetime
     duration_ms: float
     checksum: str
-    text_hash: str
+    text_hash: str = ""
     """SHA-256 of the up script to the letter; alike, its checksum need not be worked out."""
 
 
