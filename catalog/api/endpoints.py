@@ -54,11 +54,11 @@ def _author_id(text: str) -> int | None:
     """
     if not _ID.fullmatch(text):
         raise HTTPException(HTTPStatus.BAD_REQUEST, "An author's id is a whole number.")
-    # int() refuses thousands of digits, and Postgres more than ten.
+    # int() refuses thousands of digits, leading zeros among them.
     digits = text.removeprefix("-").lstrip("0")
     if len(digits) > len(str(_LARGEST_ID)):
         return None
-    author_id = int(text)
+    author_id = int(digits or "0") * (-1 if text.startswith("-") else 1)
     return author_id if -_LARGEST_ID - 1 <= author_id <= _LARGEST_ID else None
 
 

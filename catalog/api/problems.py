@@ -58,8 +58,10 @@ async def _not_migrated(_: Request, _exc: Exception) -> Response:
 
 
 async def _unforeseen(_: Request, _exc: Exception) -> Response:
-    # The exception goes on to the server, which logs it with its traceback.
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here.")
+    # The exception goes on to the server, which logs it with its traceback and hangs up; told so,
+    # the client does not send its next request into the void.
+    headers = {"Connection": "close"}
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here.", headers)
 
 
 def _try_again(detail: str) -> Response:

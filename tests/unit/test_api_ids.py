@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from tests.serving import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +119,7 @@ def test_a_wrong_method_is_told_the_right_ones(
 ) -> None:
     answer = client.request(method, path)
 
-    assert_problem(
-        answer, 405, "Method Not Allowed", "This address does not take that method."
-    )
+    assert_problem(answer, 405, "Method Not Allowed", "This address does not take that method.")
     assert sorted(answer.headers["allow"].split(", ")) == ["GET", "HEAD"]
 
 
