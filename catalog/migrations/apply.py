@@ -12,6 +12,7 @@ import re
 import signal
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ LOCK_TIMEOUT = "2s"  # the longest that readers and writers queue up behind a wa
 
 # Nothing is wrong with the script: lock_not_available, deadlock_detected, serialization_failure.
 _WORTH_RETRYING = ("55P03", "40P01", "40001")
+_REFUSED_IN_TRANSACTION = "25001"
 _UNIQUE_VIOLATION = "23505"
 _LONGEST_PAUSE = 10.0  # seconds between two attempts
 
@@ -240,52 +242,47 @@ class Runner:
 
     def _apply(self, migration: Migration, resume_at: int | None) -> None:
         claim = self._ledger.claim(migration)
-        if migration.up.transactional:
-            finish = self._ledger.finish(migration.name)
-            self._settle(
-                migration.name, "up", lambda: self._run(migration.up, claim, finish, migration.name)
-            )
-        else:
-            began = time.monotonic()
-            self._settle(
-                migration.name,
-                "up",
-                lambda: self._run_untransacted(
-                    migration.name,
-                    "up",
-                    migration.up,
-                    lambda: claim + self._ledger.finish(migration.name, time.monotonic() - began),
-                    resume_at,
-                ),
-            )
+        self._settle(
+            migration.name,
+            "up",
+            migration.up,
+            lambda seconds: (claim, self._ledger.finish(migration.name, seconds)),
+            resume_at,
+        )
 
     def _revert(self, row: Applied, script: Script, resume_at: int | None) -> None:
         release = self._ledger.release(row.name)
-        if script.transactional:
-            self._settle(row.name, "down", lambda: self._run(script, release, "", row.name))
-        else:
-            self._settle(
-                row.name,
-                "down",
-                lambda: self._run_untransacted(
-                    row.name, "down", script, lambda: release, resume_at
-                ),
-            )
+        self._settle(row.name, "down", script, lambda _: (release, ""), resume_at)
 
-    def _settle(self, name: str, direction: str, attempt: Callable[[], None]) -> None:
-        """Attempt until it is done, by us or somebody else, or is not going to be."""
+    def _settle(
+        self,
+        name: str,
+        direction: str,
+        script: Script,
+        record: Callable[[float | None], tuple[str, str]],
+        resume_at: int | None,
+    ) -> None:
+        """Run a script until it is done, by us or somebody else, or is not going to be.
+
+        `record` gives the statements that write or remove its row, before and after it; it is
+        told how many seconds the script took where its transaction cannot tell.
+        """
         self._tell(Started(name, direction))
         began = time.monotonic()
         pause = 0.25
         while True:
             failure = None
             try:
-                attempt()
+                if script.transactional:
+                    self._run(name, script, *record(None))
+                else:
+                    self._run_untransacted(name, direction, script, record, resume_at)
                 break
             except _WorkUnderWay:
                 self._session.wait_for_work()
             except ScriptFailed as exc:
                 failure = exc
+                refused = exc.report.sqlstate == _REFUSED_IN_TRANSACTION
                 worth_retrying = exc.script.transactional and exc.report.sqlstate in _WORTH_RETRYING
                 taken = exc.report.sqlstate == _UNIQUE_VIOLATION and exc.offset is None
                 if worth_retrying and time.monotonic() - began + pause < self._session.wait:
@@ -293,6 +290,10 @@ class Runner:
                     time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     failure = None
+                elif refused and script.transactional and len(script.statements) == 1:
+                    # Histories of other tools have such files without a word about it.
+                    script = replace(script, alone=True)
+                    continue
                 elif exc.lost:
                     self._session.recover()
                 elif not taken:
@@ -311,7 +312,7 @@ class Runner:
         self.finished.append(event)
         self._tell(event)
 
-    def _run(self, script: Script, record: str, finish: str, name: str) -> None:
+    def _run(self, name: str, script: Script, record: str, finish: str) -> None:
         """Run a script as one transaction with its record."""
         head = [
             "BEGIN;\n",
@@ -352,10 +353,11 @@ class Runner:
         name: str,
         direction: str,
         script: Script,
-        record: Callable[[], str],
+        record: Callable[[float | None], tuple[str, str]],
         resume_at: int | None,
     ) -> None:
         """Run a script statement by statement, and write or remove its record at the end."""
+        began = time.monotonic()
         journal = Journal(self._ledger, name, direction)
         steps = UntransactedScript(self._session, journal, script, pooled=self._ledger.pooled)
         with _interruptible(script, done=lambda: steps.done, cleanup=lambda: None):
@@ -375,9 +377,15 @@ class Runner:
                         lost=reply.lost,
                     ) from reply.error
         guard = work_guard(self._ledger.key)
-        self._session.send(
-            f"BEGIN;\n{guard}{_RESET}{record()}{journal.forget()}COMMIT;", script=name
-        )[0].rows()
+        row = "".join(record(time.monotonic() - began))
+        message = f"BEGIN;\n{guard}{_RESET}{row}{journal.forget()}COMMIT;"
+        reply, _ = self._session.send(message, script=name)
+        if reply.error:
+            if not reply.lost:
+                self._session.roll_back()
+            raise ScriptFailed(
+                _place(script), _report(reply.error), done=steps.done, lost=reply.lost
+            ) from reply.error
 
     @contextmanager
     def _locked(self, *, create: bool = False) -> Iterator[None]:

@@ -48,6 +48,8 @@ class Script:
     """How messages name it: the path from the current folder."""
 
     text: str
+    alone: bool = False
+    """Whether Postgres turned out to refuse its one statement in a transaction."""
 
     @property
     def text_hash(self) -> str:
@@ -89,7 +91,7 @@ class Script:
     @property
     def transactional(self) -> bool:
         """Whether it runs in one transaction with its record; its head may say no."""
-        return _NO_TRANSACTION not in self._directives
+        return not self.alone and _NO_TRANSACTION not in self._directives
 
     @property
     def timeouts(self) -> dict[str, str]:
