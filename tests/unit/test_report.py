@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 
 import pytest
 
-from catalog.database import Reply
 from catalog.errors import (
+    Blocked,
+    Blocker,
     CatalogError,
     DatabaseUnavailable,
+    Edited,
     FileProblem,
     FilesInvalid,
     HistoryRefused,
     Interrupted,
     Irreversible,
+    Late,
     LedgerUnusable,
+    PoolTooSmall,
     PostgresReport,
+    ResumeUnclear,
     RunnerBusy,
     ScriptFailed,
+    ScriptPlace,
     SettingsError,
     UnknownVersion,
 )
 from catalog.migrations import report
-from catalog.migrations.apply import Event, Finished, Noticed, Started, Waiting
+from catalog.migrations.events import (
+    Event,
+    Finished,
+    Noticed,
+    Resumed,
+    Retrying,
+    Running,
+    Started,
+    Waiting,
+)
+from catalog.migrations.losses import Loss
 from catalog.migrations.migration import Migration, Script
 from catalog.migrations.plan import Applied, History
 
@@ -42,6 +58,9 @@ def applied(name: str, at: datetime = datetime(2026, 11, 23, 23, 56, 34, tzinfo=
     )
 
 
+BLOCKED = Blocked((Blocker(7, "web", "idle", 90, "SELECT 1"),), behind=3)
+WHOM = "process 7 (web), idle in a transaction of 1 min 30 s: SELECT 1; 3 waiting behind it"
+
 HISTORY = History([migration("0001_a"), migration("0002_b")], [applied("0001_a")])
 
 
@@ -56,6 +75,23 @@ HISTORY = History([migration("0001_a"), migration("0002_b")], [applied("0001_a")
         (Waiting("another runner"), "  waiting for another runner"),
         (Noticed("NOTICE", "it is there already"), "  notice: it is there already"),
         (Started("0001_a", "up"), None),
+        (Running("0001_a", 1.0), None),
+        (
+            Finished("0001_a", "up", 1, by_other=True),
+            f"  applied   {'0001_a':<40} by another runner",
+        ),
+        (
+            Retrying("0001_a", "canceling statement", 0.5, BLOCKED),
+            f"  0001_a: canceling statement ({WHOM}); rolled back, trying again",
+        ),
+        (
+            Retrying("0001_a", "deadlock detected", 0.5, None),
+            "  0001_a: deadlock detected; rolled back, trying again",
+        ),
+        (
+            Resumed("0001_a", 2, ("public.i",)),
+            "  0001_a: goes on after statement 2, removed the invalid index public.i",
+        ),
     ],
 )
 def test_an_event_is_a_line_at_most(event: Event, expected: str | None) -> None:
@@ -103,6 +139,22 @@ def test_a_duration_is_as_precise_as_a_person_wants_it(milliseconds: float, expe
     assert report.duration(milliseconds) == expected
 
 
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (Running("0001_a", 0.6), "  0001_a  600 ms"),
+        (
+            Running("0001_a", 61, "building index", 42.0),
+            "  0001_a  1 min 1 s  building index  [########............] 42 %",
+        ),
+        (Running("0001_a", 2, blocked=BLOCKED), f"  0001_a  2.0 s  waits for {WHOM}"),
+    ],
+)
+def test_a_script_that_runs_is_told_of_in_one_live_line(event: Running, expected: str) -> None:
+    assert report.live_line(event, 200) == expected
+    assert report.live_line(event, 40) == expected[:39]
+
+
 # --- status
 
 
@@ -114,18 +166,30 @@ def test_the_table_shows_what_is_applied_and_what_is_pending() -> None:
     ]
 
 
-def test_the_table_tells_every_time_in_utc() -> None:
-    local = datetime(2026, 11, 24, 1, 0, tzinfo=timezone(timedelta(hours=5)))
+def test_the_table_says_what_is_odd() -> None:
+    edited = Migration("0002_b", 2, Script("0002_b.up.sql", "SELECT 'something else';"))
+    found = History(
+        [migration("0001_a"), edited], [applied("0002_b"), applied("0003_c"), applied("0004_d")]
+    )
 
-    table = report.status_table(History([], [applied("0001_a", local)]))
+    assert [
+        line.split("  ")[-1].strip() for line in report.status_table(found).splitlines()[1:]
+    ] == [
+        "changed since",
+        "no file",
+        "no file",
+        "older than what is applied",
+    ]
 
-    assert "2026-11-23 20:00:00 UTC" in table
 
+def test_a_database_newer_than_the_files_is_told_of() -> None:
+    found = History([migration("0002_b")], [applied("0001_a"), applied("0003_c")])
 
-def test_the_table_says_which_files_are_not_there() -> None:
-    table = report.status_table(History([], [applied("0001_a")]))
-
-    assert table.splitlines()[1].endswith("12 ms  (its file is not here)")
+    assert report.warnings(found) == [
+        "The database is newer than these files: 0003_c came with a later release.",
+        "Applied, but without a file here: 0001_a.",
+    ]
+    assert report.warnings(HISTORY) == []
 
 
 def test_the_sum_of_the_table_says_what_to_do() -> None:
@@ -146,9 +210,26 @@ def test_the_sum_of_the_table_says_what_to_do() -> None:
     ],
 )
 def test_a_script_of_data_tells_how_many_rows_it_changed(tags: list[str], expected: str) -> None:
-    reply = Reply(done=len(tags), tags=tags, rows=[], error=None)
+    assert report.seeded("seed.sql", tags) == expected
 
-    assert report.seeded("seed.sql", reply) == expected
+
+def test_what_would_be_lost_is_named_with_its_rows() -> None:
+    lost = [
+        (Loss("a", None), 12),
+        (Loss("b", "x"), 1),
+        (Loss("c", None, emptied=True), None),
+    ]
+
+    assert report.loss_lines(lost) == [
+        "  drops table a, about 12 rows",
+        "  drops column x of b, about 1 row",
+        "  empties table c",
+    ]
+
+
+def test_a_dry_run_lists_what_would_be_done() -> None:
+    assert report.dry_run(["0001_a"], "up") == "Would be applied:\n  0001_a"
+    assert report.dry_run([], "down") == "Nothing would be reverted."
 
 
 # --- Failures
@@ -158,16 +239,20 @@ SCRIPT = "-- why\nCREATE TABLE a (id int);\n\tSELECT 'é', x;\n"
 
 
 def failure(
-    *, offset: int | None = 0, transactional: bool = True, done: int = 0, **said: str
+    *,
+    offset: int | None = 0,
+    transactional: bool = True,
+    done: int = 0,
+    blocked: Blocked | None = None,
+    **said: str,
 ) -> ScriptFailed:
+    said = {"sqlstate": "42703", "message": 'column "x" does not exist', **said}
     return ScriptFailed(
-        "sql/0002_b.up.sql",
-        SCRIPT,
-        PostgresReport(**{"sqlstate": "42703", "message": 'column "x" does not exist', **said}),
+        ScriptPlace("sql/0002_b.up.sql", SCRIPT, transactional),
+        PostgresReport(**said),
         offset=offset,
-        transactional=transactional,
         done=done,
-        statements=2,
+        blocked=blocked,
     )
 
 
@@ -185,7 +270,7 @@ def test_a_failure_shows_the_place_the_cause_the_state_and_what_to_do_next() -> 
         "SQLSTATE 42703",
         "",
         "It was rolled back: nothing of it remains. The database is at 0001_a.",
-        "Correct the cause and run the same command again.",
+        "Correct the cause, and run the same command again.",
     ]
 
 
@@ -199,23 +284,67 @@ def test_a_failure_without_a_place_shows_none() -> None:
 def test_a_failure_tells_what_was_done_before_it() -> None:
     text = report.error_text(failure(), history=HISTORY, finished=[Finished("0001_z", "up", 1)])
 
-    assert "1 migration before it" in text
-    assert "he database is at 0001_z." in text
+    assert "1 migration done before; the database is at 0001_z." in text
 
 
 def test_a_failure_without_a_transaction_tells_what_remains() -> None:
     text = report.error_text(failure(transactional=False, done=1), history=HISTORY)
 
-    assert "first 1 statement" in text
-    assert "not recorded as applied" in text
-    assert "Undo by hand" in text
+    assert "its first 1 statement took effect" in text
+    assert "the next up or down goes on from there" in text
 
 
 def test_a_failure_of_the_first_statement_leaves_nothing() -> None:
     text = report.error_text(failure(transactional=False), history=HISTORY)
 
     assert "no statement of it was completed" in text
-    assert "Undo by hand" not in text
+
+
+def test_a_failure_that_waited_says_for_whom() -> None:
+    text = report.error_text(failure(blocked=BLOCKED, sqlstate="55P03"), history=HISTORY)
+
+    assert f"It waited for {WHOM}." in text.splitlines()
+    assert text.endswith("Run the same command again.")
+
+
+def test_a_statement_that_refuses_transactions_is_shown_the_way_out() -> None:
+    text = report.error_text(failure(sqlstate="25001"), history=HISTORY)
+
+    assert text.endswith(
+        "Begin the file with the line `-- migrate: no-transaction`, and run it again."
+    )
+
+
+def test_an_edited_file_is_shown_as_a_diff_with_the_two_ways_on() -> None:
+    edited = Edited("0001_a", "sql/0001_a.up.sql", "SELECT 1;\nSELECT 2;", "SELECT 1;\nSELECT 3;")
+
+    lines = report.error_text(HistoryRefused(edited=[edited]), history=HISTORY).splitlines()
+
+    assert lines[0] == "sql/0001_a.up.sql was changed after it was applied:"
+    assert "    -SELECT 2;" in lines
+    assert "    +SELECT 3;" in lines
+    assert any("bin/migrate accept 0001_a" in line for line in lines)
+    assert lines[-1] == "Nothing was done. The database is at 0001_a."
+
+
+def test_a_late_migration_is_shown_with_the_commands_that_renumber_it() -> None:
+    late = Late("0001_b", ("sql/0001_b.up.sql", "sql/0001_b.down.sql"), "0004")
+
+    lines = report.error_text(HistoryRefused(late=[late]), history=HISTORY).splitlines()
+
+    assert "  git mv sql/0001_b.up.sql sql/0004_b.up.sql" in lines
+    assert "  git mv sql/0001_b.down.sql sql/0004_b.down.sql" in lines
+    assert "or apply them as they are: bin/migrate up --out-of-order" in lines
+
+
+def test_what_cannot_be_resumed_is_shown_with_the_two_ways_on() -> None:
+    error = ResumeUnclear("0002_b", "up", 2, "CALL p();", "it was begun")
+
+    text = report.error_text(error, history=HISTORY)
+
+    assert text.startswith("0002_b broke off at its statement 2: it was begun.\n\n    CALL p();")
+    assert "bin/migrate up --resume-at 3   if statement 2 took effect" in text
+    assert "bin/migrate up --resume-at 2   to run it (again)" in text
 
 
 # --- Everything else in a line
@@ -241,13 +370,9 @@ PROBLEMS = [
         ),
         (
             UnknownVersion("0009", ["0001_a", "0002_b"]),
-            'there is no migration "0009"; those here are from 0001_a to 0002_b',
+            'there is no migration "0009"; those there are: from 0001_a to 0002_b',
         ),
-        (UnknownVersion("0009", []), 'there is no migration "0009"; those here are none'),
-        (
-            HistoryRefused(edited=["a.sql"], late=["b.sql"]),
-            "a.sql: was changed after it was applied\nb.sql: is older than what is applied already",
-        ),
+        (UnknownVersion("0009", []), 'there is no migration "0009"; those there are: none'),
         (
             Irreversible(["0001_a"]),
             "0001_a: no down script, so it cannot be reverted. The database is at 0001_a.",
@@ -256,31 +381,40 @@ PROBLEMS = [
             LedgerUnusable("public.schema_migrations", ["version"]),
             (
                 "the table public.schema_migrations was not made by this runner"
-                " (its columns are version); it was left as it is"
+                " (its columns are version), and was left as it is; put the ledger elsewhere with"
+                " --table SCHEMA.NAME or MIGRATIONS_TABLE"
             ),
         ),
         (
-            LedgerUnusable("schema_migrations", []),
-            "there is no schema to keep the table schema_migrations in; set a search_path",
+            LedgerUnusable("a b", []),
+            "the ledger cannot be kept in a b: name it as SCHEMA.NAME with --table",
         ),
         (
-            Interrupted("sql/0002_b.up.sql", 2, transactional=True, done=0),
+            RunnerBusy("process 7", 60.0),
             (
-                "interrupted in sql/0002_b.up.sql: It was rolled back: nothing of it remains. "
-                "The database is at 0001_a."
+                "another runner is at work: process 7; waited 60 s. The database is at 0001_a."
+                " Try again when it is done, or wait longer with --wait."
             ),
         ),
+        (
+            PoolTooSmall(),
+            (
+                "the connection pooler gave one server connection for the lock, and has none for"
+                " the work; use a direct connection (DATABASE_URL_UNPOOLED), or give the pool two"
+            ),
+        ),
+        (
+            Interrupted(2, ScriptPlace("sql/0002_b.up.sql", SCRIPT, transactional=True)),
+            (
+                "interrupted in sql/0002_b.up.sql. It was rolled back: nothing of it remains."
+                " The database is at 0001_a."
+            ),
+        ),
+        (Interrupted(2), "interrupted between scripts. The database is at 0001_a."),
     ],
 )
 def test_an_error_is_said_in_plain_words(error: CatalogError, expected: str) -> None:
     assert report.error_text(error, history=HISTORY) == expected
-
-
-def test_a_runner_that_is_busy_is_named_with_what_to_do() -> None:
-    text = report.error_text(RunnerBusy("process 7", 60.0), history=HISTORY)
-
-    assert text.startswith("another runner is at work: process 7. Waited 60 s; ")
-    assert text.endswith("Try again when it is done, or wait longer with --wait.")
 
 
 def test_nothing_is_said_of_a_database_that_was_not_reached() -> None:
