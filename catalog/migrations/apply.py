@@ -32,7 +32,7 @@ from catalog.migrations.events import Finished, Retrying, Started
 from catalog.migrations.indexes import refuse_invalid
 from catalog.migrations.journal import Journal
 from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
-from catalog.migrations.lock import work_guard
+from catalog.migrations.lock import GUARD_FAILED, work_guard
 from catalog.migrations.migration import Script
 from catalog.migrations.plan import History, next_number
 from catalog.migrations.session import Session
@@ -335,7 +335,7 @@ class Runner:
         if not reply.lost:
             self._session.roll_back()
         failed = len(reply.tags) - len(head)
-        if failed < 0 and reply.error.sqlstate == "55P03" and "earlier runner" in str(reply.error):
+        if failed < 0 and reply.error.sqlstate == GUARD_FAILED:
             raise _WorkUnderWay
         position = reply.error.diag.statement_position
         if position:
@@ -383,6 +383,8 @@ class Runner:
         if reply.error:
             if not reply.lost:
                 self._session.roll_back()
+            if reply.error.sqlstate == GUARD_FAILED:
+                raise _WorkUnderWay
             raise ScriptFailed(
                 _place(script), _report(reply.error), done=steps.done, lost=reply.lost
             ) from reply.error

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import time
 from contextlib import ExitStack
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from psycopg import sql
@@ -50,16 +51,10 @@ _GIVE_UP = """
        AND lock.classid = {space} AND lock.objid = {key} AND lock.objsubid = 2;
 """
 
-_GUARD = "DO {body};\n"
-_GUARD_BODY = """
-BEGIN
-    IF NOT pg_try_advisory_xact_lock({space}, {key}) THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'lock_not_available',
-            MESSAGE = 'the work of an earlier runner is still under way';
-    END IF;
-END
-"""
+# Divides by zero if the lock is not to be had: no function is made for it, and a DO block
+# would have to be compiled every time.
+_GUARD = "SELECT 1 / pg_try_advisory_xact_lock({space}, {key})::integer;\n"
+GUARD_FAILED = "22012"
 
 
 def _number(text: str) -> int:
@@ -130,10 +125,9 @@ def wait_for_work(
 def work_guard(ledger: str) -> str:
     """A statement for the head of a migration's transaction: takes the work lock, or fails.
 
-    It fails with SQLSTATE 55P03, before anything was changed.
+    It fails with SQLSTATE `GUARD_FAILED`, before anything was changed.
     """
-    body = sql.Literal(_keyed(_GUARD_BODY, _WORK, ledger))
-    return sql.SQL(_GUARD).format(body=body).as_string()
+    return _keyed(_GUARD, _WORK, ledger)
 
 
 def _poll(
@@ -158,6 +152,7 @@ def _poll(
         pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
+@cache
 def _keyed(statement: str, space: int, ledger: str) -> str:
     values = {"space": sql.Literal(space), "key": sql.Literal(_number(ledger))}
     return sql.SQL(statement).format(**values).as_string()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.errors import FileProblem, FilesInvalid
-from catalog.migrations.scanner import Statement, Token, fingerprint, split, tokens
+from catalog.migrations.scanner import Statement, Token, fingerprint, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +27,10 @@ _OPENINGS = (("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", 
 _CLOSINGS = (("COMMIT",), ("COMMIT", "WORK"), ("COMMIT", "TRANSACTION"), ("END",))
 
 # Statements that end or divide the transaction in which a script runs with its record.
-_TRANSACTION_CONTROL = (
-    ("BEGIN",),
-    ("START", "TRANSACTION"),
-    ("COMMIT",),
-    ("END",),
-    ("ROLLBACK",),
-    ("ABORT",),
-    ("SAVEPOINT",),
-    ("RELEASE",),
-    ("PREPARE", "TRANSACTION"),
-)
+_TRANSACTION_CONTROL = {
+    *("BEGIN", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"),
+    *("START TRANSACTION", "PREPARE TRANSACTION"),
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +117,7 @@ class Script:
                     f'has an unknown directive "{word}"',
                     f"there are {_NO_TRANSACTION}, lock_timeout=2s and statement_timeout=1min",
                 )
-        for token in tokens(self.text):
+        for token in (token for each in self._all_statements for token in each.tokens):
             if not token.closed:
                 yield self._problem_at(token.start, _unclosed(token), "close it")
             elif token.text == "\\":
@@ -280,13 +273,13 @@ def _shown(directory: Path) -> str:
 
 
 def _controls_transaction(statement: Statement) -> bool:
-    return any(statement.begins(*words) for words in _TRANSACTION_CONTROL)
+    first, second = (*(token.word for token in statement.tokens[:2]), "")[:2]
+    return first in _TRANSACTION_CONTROL or f"{first} {second}" in _TRANSACTION_CONTROL
 
 
 def _copies_from_client(statement: Statement) -> bool:
-    words = [token.word for token in statement.tokens]
-    return words[0] == "COPY" and any(
-        pair in (("FROM", "STDIN"), ("TO", "STDOUT")) for pair in pairwise(words)
+    return statement.begins("COPY") and any(
+        pair in (("FROM", "STDIN"), ("TO", "STDOUT")) for pair in pairwise(statement.words)
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,23 +33,20 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_BLOCK_WORDS = ("ATOMIC", "CASE", "END")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A piece of SQL text that is neither blank nor a comment."""
 
     kind: str
     text: str
     start: int
+    word: str = ""
+    """A keyword or unquoted name in capitals; empty for anything else."""
     closed: bool = True
     """Whether a quote has its end; one without runs to the end of the text."""
-
-    @property
-    def word(self) -> str:
-        """A keyword or unquoted name in capitals; empty for anything else."""
-        return self.text.upper() if self.kind == "word" else ""
 
 
 @dataclass(frozen=True)
@@ -71,24 +68,29 @@ class Statement:
 
     def begins(self, *words: str) -> bool:
         """Whether these are its first words."""
-        return self.words[: len(words)] == words
+        return all(token.word == word for token, word in zip(self.tokens, words, strict=False))
 
 
 def tokens(text: str) -> Iterator[Token]:
     """The tokens of a text, in order. An open comment at its end counts as a token."""
     at = 0
     while found := _TOKEN.match(text, at):
-        kind, end = str(found.lastgroup), found.end()
-        closed = kind != "open"
-        if kind == "comment":
-            end, closed = _end_of_comment(text, at)
+        kind, end, start = found.lastgroup, found.end(), at
+        at = end
+        if kind == "space":
+            continue
+        if kind == "word":
+            yield Token(kind, found[0], start, found[0].upper())
+        elif kind == "comment":
+            at, closed = _end_of_comment(text, start)
+            if not closed:
+                yield Token(kind, text[start:], start, closed=False)
         elif kind == "dollar":
             closing = text.find(found[0], end)
-            closed = closing >= 0
-            end = closing + len(found[0]) if closed else len(text)
-        if kind != "space" and not (kind == "comment" and closed):
-            yield Token(kind, text[at:end], at, closed)
-        at = end
+            at = closing + len(found[0]) if closing >= 0 else len(text)
+            yield Token(kind, text[start:at], start, closed=closing >= 0)
+        else:
+            yield Token(str(kind), found[0], start, closed=kind != "open")
 
 
 def split(text: str) -> list[Statement]:
@@ -97,19 +99,18 @@ def split(text: str) -> list[Statement]:
     current: list[Token] = []
     parentheses = blocks = 0
     for token in tokens(text):
-        if token.text == ";" and parentheses == 0 and blocks == 0:
+        sign = token.text
+        if sign == ";" and parentheses == 0 and blocks == 0:
             if current:
                 statements.append(_statement(text, current))
             current = []
             continue
         current.append(token)
-        if token.text == "(":
+        if sign == "(":
             parentheses += 1
-        elif token.text == ")":
+        elif sign == ")":
             parentheses = max(0, parentheses - 1)
-        elif token.text == ";":
-            pass
-        elif parentheses == 0:
+        elif token.word in _BLOCK_WORDS and parentheses == 0:
             blocks = _blocks_after(blocks, current)
     if current:
         statements.append(_statement(text, current))
