@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from catalog.embedded import embedded_bindir
+from tests.whole.projects import Project
 from tests.whole.servers import Address, password_server
 from tests.whole.trees import Tree, copied_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _LOCALE = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 
@@ -28,6 +30,12 @@ def own_tree() -> Iterator[Tree]:
     """A copy of the working tree for one test."""
     with copied_tree() as tree:
         yield tree
+
+
+@pytest.fixture
+def project(tree: Tree, database: str, tmp_path: Path) -> Project:
+    """An empty folder of migrations, and an empty database."""
+    return Project(tree, database, tmp_path)
 
 
 @pytest.fixture(scope="session")

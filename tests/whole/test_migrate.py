@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.whole.projects import Project, wait_for
 from tests.whole.servers import PASSWORD, Address, free_port, silent_port
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from tests.whole.trees import Done, Tree
+    from tests.whole.trees import Tree
 
 HELP = Path(__file__).with_name("help.txt")
 
@@ -31,73 +30,6 @@ THREE = {
     "0003_c.up.sql": "CREATE TABLE c (id int);",
     "0003_c.down.sql": "DROP TABLE c;",
 }
-
-
-@dataclass(frozen=True)
-class Project:
-    """A folder of migrations, and a database to run them on."""
-
-    tree: Tree
-    database: str
-    folder: Path
-
-    def write(self, files: Mapping[str, str | bytes]) -> None:
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            (self.folder / name).write_bytes(data)
-
-    def migrate(self, *arguments: str, **options: Any) -> Done:
-        return self.tree.run("migrate", *self._arguments(arguments), **self._options(options))
-
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        return self.tree.start("migrate", *self._arguments(arguments), **self._options(options))
-
-    def succeed(self, *arguments: str, **options: Any) -> Done:
-        done = self.migrate(*arguments, **options)
-        assert (done.code, done.err) == (0, "")
-        return done
-
-    def fail(self, *arguments: str, **options: Any) -> Done:
-        done = self.migrate(*arguments, **options)
-        assert done.code == 1, done
-        return done
-
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database, autocommit=True) as connection:
-            cursor = connection.execute(statement.encode())
-            return cursor.fetchall() if cursor.description else []
-
-    @property
-    def applied(self) -> list[str]:
-        """The names in the ledger, in the order of application."""
-        if not self.query("SELECT 1 WHERE to_regclass('schema_migrations') IS NOT NULL"):
-            return []
-        return [
-            name for (name,) in self.query("SELECT name FROM schema_migrations ORDER BY position")
-        ]
-
-    @property
-    def tables(self) -> list[str]:
-        """The tables of `public` that are not the runner's."""
-        return [
-            name
-            for (name,) in self.query(
-                "SELECT relname FROM pg_class WHERE relkind = 'r'"
-                " AND relnamespace = 'public'::regnamespace"
-                " AND relname NOT LIKE 'schema_migrations%' ORDER BY 1"
-            )
-        ]
-
-    def _arguments(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        return ("--dir", str(self.folder), *arguments)
-
-    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"cwd": self.folder, "env": {"DATABASE_URL": self.database}, **options}
-
-
-@pytest.fixture
-def project(tree: Tree, database: str, tmp_path: Path) -> Project:
-    return Project(tree, database, tmp_path)
 
 
 # --- up, down, redo
@@ -807,13 +739,6 @@ def test_a_runner_that_waits_in_vain_says_for_whom(project: Project) -> None:
 
 
 # --- Interruptions
-
-
-def wait_for(project: Project, query: str) -> None:
-    deadline = time.monotonic() + 20
-    while not project.query(query):
-        assert time.monotonic() < deadline, f"never came true: {query}"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
