@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 def served(conninfo: str) -> Iterator[httpx.Client]:
     """A client of the service on that database."""
     config = uvicorn.Config(
-        create_app(conninfo), host="127.0.0.1", port=0, log_config=None, lifespan="on"
+        create_app(conninfo),
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -31,7 +36,7 @@ def served(conninfo: str) -> Iterator[httpx.Client]:
             assert thread.is_alive()
             time.sleep(0.002)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=40) as client:
             yield client
     finally:
         server.should_exit = True

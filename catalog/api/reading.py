@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from asyncio import sleep
+from asyncio import sleep, timeout
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # All in seconds.
 _DEADLINE = 5.0  # for a read to get a connection, and to be begun again on another
 _CONNECT_TIMEOUT = 10  # a database that sleeps is seldom longer to wake; it outlasts the request
+_ANSWER = 10.0  # for the answer to a query; a server may be silent, or a table locked for long
 _PAUSE = 0.4  # between attempts to connect, and to read, while nothing works
 _CLOSING = 1.0  # for an attempt to connect that is under way at the end
 _SILENCE = 10.0  # after a line in the log, before the same one is due again
@@ -87,7 +88,7 @@ class Reader:
         """The one value that a query returns, as the bytes that came. One round trip.
 
         A read whose connection is dead or dies is begun again on another one, for as long as
-        five seconds; a read that is under way may take longer.
+        five seconds; one that is under way may take ten more.
 
         Raises:
             DatabaseUnavailable: No connection could be had in that time, or the server refuses
@@ -101,13 +102,16 @@ class Reader:
             try:
                 async with self._pool.connection(deadline - time.monotonic()) as connection:
                     try:
-                        return _only_value(await connection.execute(query, parameters))
+                        async with timeout(_ANSWER):
+                            return _only_value(await connection.execute(query, parameters))
                     except psycopg.Error as exc:
                         if not connection.closed:
                             raise
                         self._failure = connection_failure(exc)
             except (PoolTimeout, PoolClosed) as exc:
                 raise self._unavailable(self._failure or "all connections are in use") from exc
+            except TimeoutError as exc:
+                raise self._unavailable(f"none within {_ANSWER:g} s") from exc
             except psycopg.errors.UndefinedTable as exc:
                 self._say(f"{exc.diag.message_primary}; to create the tables: bin/migrate up")
                 raise
