@@ -47,6 +47,13 @@ class Tree:
     home: Path
     """An empty home folder."""
 
+    @property
+    def data(self) -> Path:
+        """The data of its embedded server."""
+        elsewhere = self.path / ".catalog/elsewhere"
+        base = Path(elsewhere.read_text()) if elsewhere.exists() else self.path / ".catalog"
+        return base / "postgres/data"
+
     def environment(self, **variables: str) -> dict[str, str]:
         """All that a command knows of the machine, and these variables."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), **variables}
