@@ -1,4 +1,4 @@
--- Books and whose they are; in the guide "authorId" came last, in a migration of its own.
+-- Books, as the Sequelize guide creates them; its columns are in this order, "authorId" at the end.
 
 CREATE TABLE "Books" (
     id           serial PRIMARY KEY,
