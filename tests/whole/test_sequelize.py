@@ -1,0 +1,175 @@
+"""Ours held against the real thing: the guide's application, on Express with Sequelize."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.odd_values import OURS_ALONE, TEXTS, TIMES
+from tests.serving import insert, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from catalog.embedded import EmbeddedServer
+    from tests.whole.trees import Tree
+
+pytestmark = pytest.mark.slow
+
+GUIDE = Path(__file__).parent / "sequelize"
+NEW_YEAR = "2026-01-01 00:00:00+00"
+
+
+@pytest.fixture(scope="session")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The guide's application with its packages, installed once for all workers."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    guide = folder / "guide"
+    with (folder / "guide.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not guide.exists():
+            unfinished = folder / "guide.unfinished"
+            shutil.copytree(GUIDE, unfinished, ignore=shutil.ignore_patterns("node_modules"))
+            run(["npm", "ci", "--no-audit", "--no-fund"], unfinished)
+            unfinished.rename(guide)
+    return guide
+
+
+def test_the_first_two_migrations_make_what_sequelize_makes(
+    guide: Path, tree: Tree, embedded_server: EmbeddedServer, database: str
+) -> None:
+    migrate_with_sequelize(guide, database)
+    theirs = schema(embedded_server, database)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute('DROP TABLE "Books", "Authors", "SequelizeMeta"')
+
+    done = tree.run("migrate", "up", "2", env={"DATABASE_URL": database})
+    ours = schema(embedded_server, database)
+
+    assert done.code == 0
+    assert '"Books_authorId_fkey"' in theirs
+    assert theirs == ours
+
+
+def test_bodies_are_the_same_to_the_byte(guide: Path, catalog_database: str) -> None:
+    known = {"createdAt": NEW_YEAR, "updatedAt": NEW_YEAR}
+    texts = [{"name": text, "bio": text, **known} for text in TEXTS]
+    times = [{"name": time, "createdAt": time, "updatedAt": NEW_YEAR} for time in TIMES]
+    times += [{"name": time, "createdAt": NEW_YEAR, "updatedAt": time} for time in TIMES]
+    insert(catalog_database, "Authors", *texts, *times)
+    insert(
+        catalog_database,
+        "Books",
+        *(
+            {"title": row["name"], "authorId": 1, **known, "createdAt": row["createdAt"]}
+            for row in [*texts, *times]
+            if row["name"] is not None
+        ),
+        {"title": "Another's", "authorId": 2, **known},
+    )
+
+    with express(guide, catalog_database) as theirs, served(catalog_database) as ours:
+        for path in ("/", "/authors", "/books/1", "/books/2", "/books/3", "/books/999999"):
+            theirs_answer, ours_answer = theirs.get(path), ours.get(path)
+            assert (theirs_answer.status_code, ours_answer.status_code) == (200, 200)
+            assert theirs_answer.content == ours_answer.content
+        authors = ours.get("/authors").content
+        for body in [*TEXTS.values(), *TIMES.values()]:
+            assert f":{body}".encode() in authors
+
+
+@pytest.mark.parametrize("time", OURS_ALONE)
+def test_what_javascript_reads_wrongly_is_right_here(
+    guide: Path, catalog_database: str, time: str
+) -> None:
+    insert(catalog_database, "Authors", {"createdAt": time, "updatedAt": NEW_YEAR})
+
+    with express(guide, catalog_database) as theirs, served(catalog_database) as ours:
+        expected = f'"createdAt":{OURS_ALONE[time]}'.encode()
+        assert expected in ours.get("/authors").content
+        assert expected not in theirs.get("/authors").content
+
+
+def test_sequelize_goes_on_writing_to_our_schema(guide: Path, catalog_database: str) -> None:
+    books = [text for text in TEXTS if text is not None]
+
+    with express(guide, catalog_database) as theirs, served(catalog_database) as ours:
+        written = theirs.post("/authors", json={"name": "Ursula K. Le Guin", "books": books})
+
+        assert (written.status_code, written.content) == (200, b"1")
+        assert [book["title"] for book in ours.get("/books/1").json()] == books
+        assert theirs.get("/books/1").content == ours.get("/books/1").content
+        assert theirs.get("/authors").content == ours.get("/authors").content
+
+
+def migrate_with_sequelize(guide: Path, conninfo: str) -> None:
+    command = ["node_modules/.bin/sequelize-cli", "db:migrate", "--config", "config.js"]
+    run(command, guide, **database_variables(conninfo))
+
+
+def schema(server: EmbeddedServer, conninfo: str) -> str:
+    """What `pg_dump` says of a database's schema, the tables of the ledgers apart."""
+    dump = run(
+        [
+            *(str(server.bindir / "pg_dump"), "--schema-only", "--dbname", conninfo),
+            *("--exclude-table", '"SequelizeMeta"', "--exclude-table", "schema_migrations*"),
+        ],
+        server.home,
+    )
+    # The key of \restrict is another one each time.
+    lines = [line for line in dump.splitlines() if not line.startswith(("\\restrict", "\\unre"))]
+    return "\n".join(lines)
+
+
+@contextmanager
+def express(guide: Path, conninfo: str) -> Iterator[httpx.Client]:
+    """A client of the guide's service on that database."""
+    with subprocess.Popen(
+        ["node", "server.js"],
+        cwd=guide,
+        env={**os.environ, **database_variables(conninfo)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        try:
+            port = process.stdout.readline().strip()
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=40) as client:
+                yield client
+        finally:
+            process.terminate()
+
+
+def database_variables(conninfo: str) -> dict[str, str]:
+    named = conninfo_to_dict(conninfo)
+    return {
+        "DB_HOST": str(named["host"]),
+        "DB_USER": str(named["user"]),
+        "DB_NAME": str(named["dbname"]),
+    }
+
+
+def run(command: list[str], folder: Path, **variables: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
