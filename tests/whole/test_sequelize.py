@@ -68,17 +68,10 @@ def test_bodies_are_the_same_to_the_byte(guide: Path, catalog_database: str) -> 
     texts = [{"name": text, "bio": text, **known} for text in TEXTS]
     times = [{"name": time, "createdAt": time, "updatedAt": NEW_YEAR} for time in TIMES]
     times += [{"name": time, "createdAt": NEW_YEAR, "updatedAt": time} for time in TIMES]
+    titles = [{"title": text, "authorId": 1, **known} for text in TEXTS if text is not None]
+    created = [{"title": time, "authorId": 2, **known, "createdAt": time} for time in TIMES]
     insert(catalog_database, "Authors", *texts, *times)
-    insert(
-        catalog_database,
-        "Books",
-        *(
-            {"title": row["name"], "authorId": 1, **known, "createdAt": row["createdAt"]}
-            for row in [*texts, *times]
-            if row["name"] is not None
-        ),
-        {"title": "Another's", "authorId": 2, **known},
-    )
+    insert(catalog_database, "Books", *titles, *created)
 
     with express(guide, catalog_database) as theirs, served(catalog_database) as ours:
         for path in ("/", "/authors", "/books/1", "/books/2", "/books/3", "/books/999999"):
