@@ -1,19 +1,28 @@
-"use strict";
-
-// The guide's application. It prints its port, and ends with its standard input.
+// The guide's service, on a free port that it prints; and, beyond the guide, a way to write.
 const express = require("express");
+
 const { Author, Book } = require("./models");
 
 const app = express();
 
-app.get("/authors", async (_request, response) => {
-  response.json(await Author.findAll({ order: ["id"] }));
+app.get("/", (request, response) => {
+  response.send("Hello World! This is a book catalog.");
 });
 
-app.get("/books/:author_id", async (request, response) => {
-  const authorId = parseInt(request.params.author_id);
-  response.json(await Book.findAll({ where: { authorId }, order: ["id"] }));
+app.get("/authors", async (request, response) => {
+  response.json(await Author.findAll());
+});
+
+app.get("/books/:authorId", async (request, response) => {
+  const authorId = parseInt(request.params.authorId);
+  response.json(await Book.findAll({ where: { authorId } }));
+});
+
+app.post("/authors", express.json(), async (request, response) => {
+  const { books, ...author } = request.body;
+  const { id } = await Author.create(author);
+  for (const title of books) await Book.create({ title, authorId: id });
+  response.json(id);
 });
 
 const server = app.listen(0, "127.0.0.1", () => console.log(server.address().port));
-process.stdin.on("end", () => process.exit()).resume();
