@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
 import socket
 import subprocess
 import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,15 +51,29 @@ class Address:
 
 @contextmanager
 def password_server(
-    bindir: Path, *, initdb_options: Sequence[str], settings: Mapping[str, str] | None = None
+    bindir: Path,
+    *,
+    initdb_options: Sequence[str],
+    rules: str = "host all all all scram-sha-256",
+    settings: Mapping[str, str] | None = None,
+    files: Mapping[str, Path] | None = None,
 ) -> Iterator[tuple[EmbeddedServer, Address]]:
-    """A server on a free TCP port, whose user `owner` has a password; the socket needs none."""
+    """A server on a free TCP port, whose user `owner` has a password; the socket needs none.
+
+    `rules` are lines of `pg_hba.conf`; `files` are settings that name a file, which the server's
+    user gets a copy of.
+    """
     home = Path(tempfile.mkdtemp(prefix="catalog-server-"))
     home.chmod(0o755)
-    rules = home / "pg_hba.conf"
-    # pg_hba.conf is read at the start: in place before it, and readable by the server's user.
-    rules.write_text("local all postgres trust\nhost all all all scram-sha-256\n")
-    rules.chmod(0o644)
+    (home / "pg_hba.conf").write_text(f"local all postgres trust\n{rules}\n")
+    copies = {"hba_file": home / "pg_hba.conf"}
+    for name, file in (files or {}).items():
+        copies[name] = Path(shutil.copy(file, home))
+    for copy in copies.values():
+        # Postgres takes a key that others may read from root alone.
+        copy.chmod(0o640 if copy.suffix == ".key" else 0o644)
+        if os.geteuid() == 0:
+            os.chown(copy, 0, pwd.getpwnam(server_user()).pw_gid)
     port = free_port()
     server = EmbeddedServer(
         home,
@@ -66,7 +82,7 @@ def password_server(
         settings={
             "listen_addresses": "127.0.0.1",
             "port": str(port),
-            "hba_file": str(rules),
+            **{name: str(copy) for name, copy in copies.items()},
             "fsync": "off",
             **(settings or {}),
         },
@@ -79,6 +95,14 @@ def password_server(
             yield server, Address("127.0.0.1", port)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def server_user() -> str:
+    """Whom root runs servers as."""
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_name
+    raise AssertionError("there is no user to run a server as")
 
 
 @contextmanager
