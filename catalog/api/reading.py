@@ -75,7 +75,7 @@ class Reader:
         self._failure: str | None = None
         """Why the latest attempt to connect failed, in one line; `None` if it worked."""
         self._logged: dict[str, float] = {}
-        """When each line was logged last."""
+        """The lines not to be logged again yet, and when they were."""
 
     async def __aenter__(self) -> Self:
         await self._pool.open()
@@ -144,8 +144,9 @@ class Reader:
     def _say(self, line: str) -> None:
         """Log a line, once for all the reads that have cause to."""
         now = time.monotonic()
-        if now - self._logged.get(line, -_SILENCE) >= _SILENCE:
-            self._logged = {line: now}
+        self._logged = {said: at for said, at in self._logged.items() if now - at < _SILENCE}
+        if line not in self._logged:
+            self._logged[line] = now
             _log.warning(line)
 
 
