@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from catalog.migrations.events import Event
 
 _FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 8  # seconds that open requests have to end in after SIGTERM
 
 _BOTH_EMPTY = """
@@ -49,10 +50,10 @@ class _Stopped(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM, and return the exit code."""
-    _stop_on_signals()
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     try:
+        _stop_on_signals()
         settings = load_settings(host=options.host, port=options.port)
         with _listening(settings) as listener, _database(settings) as conninfo:
             return _serve(conninfo, listener)
@@ -64,11 +65,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(conninfo: str, listener: socket.socket) -> int:
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    _say(f"Serving on {url} (Ctrl-C stops)")
-    for path in ("/authors", "/books/1"):
-        _say(f"  {url}{path}")
     config = uvicorn.Config(
         create_app(conninfo),
         log_config=None,
@@ -77,10 +73,34 @@ def _serve(conninfo: str, listener: socket.socket) -> int:
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    server = uvicorn.Server(config)
-    # When it is done, uvicorn raises the signal that ended it once more: for _Stopped.
-    server.run(sockets=[listener])
+    server = _Server(config)
+    # Raised inside asyncio, _Stopped would leave a trail of warnings; uvicorn's own handlers do
+    # not. When it is done, uvicorn raises the signal that ended it once more: for _Stopped.
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
     return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """Takes signals as soon as it can act on them, and then says where it serves."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        for listener in sockets or ():
+            host, port = listener.getsockname()[:2]
+            url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            _say(f"Serving on {url} (Ctrl-C stops)")
+            for path in ("/authors", "/books/1"):
+                _say(f"  {url}{path}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # A second Ctrl-C would end the requests, and the pool, in the middle.
+        if not self.should_exit:
+            super().handle_exit(sig, frame)
 
 
 @contextmanager
@@ -95,7 +115,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as exc:
-        reason = exc.strerror.lower() if exc.strerror else str(exc)
+        # create_server adds the address to the words for an errno; the resolver has its own words.
+        own_words = isinstance(exc, socket.gaierror) or not exc.errno
+        reason = (str(exc.strerror or exc) if own_words else os.strerror(exc.errno or 0)).lower()
         raise SettingsError(
             f"cannot listen on {host}:{port}: {reason}",
             "choose another with --port or PORT, --host or CATALOG_HOST",
@@ -166,6 +188,9 @@ def _look_at(url: DatabaseUrl, table: str) -> None:
 
 def _stop_on_signals() -> None:
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        # An impatient second one would cut the cleaning up short.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         raise _Stopped
 
     def hang_up(_number: int, _frame: FrameType | None) -> None:
