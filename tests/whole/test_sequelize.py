@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -105,6 +106,14 @@ def test_sequelize_goes_on_writing_to_our_schema(guide: Path, catalog_database: 
         assert [book["title"] for book in ours.get("/books/1").json()] == books
         assert theirs.get("/books/1").content == ours.get("/books/1").content
         assert theirs.get("/authors").content == ours.get("/authors").content
+
+
+def test_the_lock_leaves_the_registry_to_the_user() -> None:
+    lock = json.loads((GUIDE / "package-lock.json").read_text())
+
+    for package in list(lock["packages"].values())[1:]:
+        assert "resolved" not in package
+        assert package["integrity"].startswith("sha512-")
 
 
 def migrate_with_sequelize(guide: Path, conninfo: str) -> None:

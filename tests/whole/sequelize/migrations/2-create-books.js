@@ -5,11 +5,6 @@ module.exports = {
       title: { type: STRING },
       createdAt: { type: DATE, allowNull: false },
       updatedAt: { type: DATE, allowNull: false },
-      authorId: {
-        type: INTEGER,
-        references: { model: "Authors", key: "id" },
-        onDelete: "CASCADE",
-      },
     }),
 
   down: (queryInterface) => queryInterface.dropTable("Books"),
