@@ -73,7 +73,8 @@ def connect(
     """
     deadline = time.monotonic() + wait
     delay, told = 0.1, False
-    own_timeout = int(conninfo_to_dict(conninfo).get("connect_timeout") or _ATTEMPT_TIMEOUT)
+    given = str(conninfo_to_dict(conninfo).get("connect_timeout") or "")
+    own_timeout = int(given) if given.isdigit() and int(given) > 0 else _ATTEMPT_TIMEOUT
     while True:
         left = max(0.0, deadline - time.monotonic())
         try:

@@ -140,6 +140,7 @@ class EmbeddedServer:
         self._account: _Account | None = None
         self._place = home
         self._socket_folder = Path()
+        self._lock = -1
         self._inside = ExitStack()
 
     @property
@@ -209,6 +210,7 @@ class EmbeddedServer:
         """Keep starting and stopping apart from each other."""
         with (self.home / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._lock = lock.fileno()
             yield
 
     def stop(self) -> None:
@@ -338,10 +340,12 @@ class EmbeddedServer:
             "--auth=trust",
             "--encoding=UTF8",
             *self._initdb_options,
+            outlives_us=True,
         )
         self._run(
             *("postgres", "--single", "-D", "data.unfinished", "postgres"),
             input=f"CREATE DATABASE {DATABASE};\n",
+            outlives_us=True,
         )
         unfinished.rename(self.data)
 
@@ -353,15 +357,28 @@ class EmbeddedServer:
                 "move it away to start with an empty database",
             )
 
-    def _run(self, program: str, *arguments: str, input: str | None = None) -> None:  # noqa: A002
+    def _run(
+        self,
+        program: str,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002
+        outlives_us: bool = False,
+    ) -> None:
         """Run one of Postgres' programs as the server's user.
+
+        With `outlives_us` it keeps the lock, should we be killed meanwhile: the next start waits
+        until it is through.
 
         Raises:
             EmbeddedServerError: It failed; its last words are in the message.
         """
         try:
             self._popen(
-                str(self.bindir / program), *arguments, cwd=str(self._place), stdin_text=input
+                str(self.bindir / program),
+                *arguments,
+                cwd=str(self._place),
+                stdin_text=input,
+                pass_fds=(self._lock,) if outlives_us else (),
             )
         except subprocess.CalledProcessError as exc:
             words = [line for line in (exc.output or "").splitlines() if line.strip()]
@@ -370,7 +387,13 @@ class EmbeddedServer:
                 f"see {self._place / 'log'}",
             ) from exc
 
-    def _popen(self, *command: str, cwd: str, stdin_text: str | None = None) -> None:
+    def _popen(
+        self,
+        *command: str,
+        cwd: str,
+        stdin_text: str | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
         # A clean environment (a foreign locale or PGDATA would be obeyed), and a session of
         # its own: Ctrl-C is for us, who then stop the server in order.
         as_user = (
@@ -390,6 +413,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 text=True,
                 start_new_session=True,
+                pass_fds=pass_fds,
                 **as_user,
             )
             if done.returncode:

@@ -15,6 +15,7 @@
         ├── RunnerBusy              another runner held the lock for too long
         ├── PoolTooSmall            a pooler has no second server connection for us
         ├── ResumeUnclear           nobody but a person can tell what a broken run left
+        ├── HalfDone                a script is half done, and another was to be run
         ├── ScriptFailed            Postgres refused a script
         └── Interrupted             Ctrl-C or SIGTERM arrived during a script
 
@@ -161,10 +162,12 @@ class Irreversible(MigrationError):
 class LedgerUnusable(MigrationError):
     """There is a table in the ledger's place that this runner did not write."""
 
-    def __init__(self, table: str, columns: Sequence[str]) -> None:
-        super().__init__(table, columns)
+    def __init__(self, table: str, columns: Sequence[str] | None, reason: str = "") -> None:
+        super().__init__(table, columns, reason)
         self.table = table
         self.columns = columns
+        """Those of the table that is there; `None` if none can be kept there."""
+        self.reason = reason
 
 
 class RunnerBusy(MigrationError):
@@ -185,7 +188,7 @@ class ResumeUnclear(MigrationError):
     """A run broke off in a script without a transaction, and left something undecidable."""
 
     def __init__(
-        self, name: str, direction: str, statement: int, script: str, finding: str
+        self, name: str, direction: str, statement: int, script: str, finding: str, *, done: int
     ) -> None:
         super().__init__(name, statement, finding)
         self.name = name
@@ -193,7 +196,22 @@ class ResumeUnclear(MigrationError):
         self.statement = statement
         """The number of the statement in doubt, from 1."""
         self.script = script
+        """Its text as it was when it was begun."""
         self.finding = finding
+        self.done = done
+        """How many statements are known to be done."""
+
+
+class HalfDone(MigrationError):
+    """A script without a transaction is half done, and something else was to be run."""
+
+    def __init__(self, name: str, direction: str, done: int, journal: str) -> None:
+        super().__init__(name, direction, done)
+        self.name = name
+        self.direction = direction
+        self.done = done
+        self.journal = journal
+        """The name of the table that says so."""
 
 
 @dataclass(frozen=True)

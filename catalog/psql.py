@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from catalog.embedded import embedded_bindir, embedded_database
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, SettingsError
 from catalog.settings import ROOT, DatabaseUrl, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_SECRETS = ("sslpassword", "oauth_client_secret")  # these have no environment variable
 _ASKS_FOR_TLS = {
     "sslmode": ("require", "verify-ca", "verify-full"),
     "channel_binding": ("require",),
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 own = DatabaseUrl(server.conninfo, "the embedded server")
                 return _wait_for(own, server.bindir, arguments)
         bindir = None if _own_psql() else embedded_bindir()
+        command, environment = _command(url, bindir, arguments)
     except CatalogError as exc:
         print(exc, file=sys.stderr)
         return 1
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    return _become(*_command(url, bindir, arguments))
+    return _become(command, environment)
 
 
 def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
@@ -82,11 +85,17 @@ def _command(
         **os.environ,
         **{variables[name]: value for name, value in named.items() if name in variables},
     }
-    # The few that have no variable (keepalives and their like) are no secrets.
+    if "service" not in named:
+        # libpq would take it for more important than what the string says.
+        environment.pop("PGSERVICE", None)
     rest = {name: value for name, value in named.items() if name not in variables}
+    if secret := next((name for name in _SECRETS if name in rest), None):
+        raise SettingsError(
+            f"{url.origin} has {secret}, which psql takes only where others can read it",
+            "put it into a service file (pg_service.conf), and use bin/migrate seed meanwhile",
+        )
     program = str(bindir / "psql") if bindir else str(_own_psql())
-    conninfo = " ".join(f"{name}={value}" for name, value in rest.items())
-    return [program, *(["-d", conninfo] if rest else []), *arguments], environment
+    return [program, *(["-d", make_conninfo("", **rest)] if rest else []), *arguments], environment
 
 
 def _own_psql() -> str | None:

@@ -6,13 +6,16 @@ else the environment, else `.env`. Mixing sources could migrate one database and
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dotenv
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from catalog.errors import SettingsError
@@ -146,6 +149,8 @@ def _database_urls(
 ) -> tuple[DatabaseUrl | None, DatabaseUrl | None]:
     """The two connection strings, both from the one source that sets `DATABASE_URL`."""
     if given is not None:
+        if not given.strip():
+            raise SettingsError("--database-url is empty", f"write it as {EXAMPLE_URL}")
         return _database_url(given, "--database-url"), None
     if "DATABASE_URL" in environ:
         source, where = environ, "in the environment"
@@ -179,9 +184,10 @@ def _database_url(text: str, origin: str) -> DatabaseUrl:
     try:
         named = {name: str(value) for name, value in conninfo_to_dict(text).items() if value}
     except psycopg.ProgrammingError as exc:
-        for safe in ("invalid URI query parameter", "invalid connection option"):
-            if str(exc).startswith(safe):
-                raise SettingsError(f"{origin}: {str(exc).strip()}", "correct its name") from None
+        if meant := _option_meant(str(exc)):
+            raise SettingsError(
+                f"{origin} has a parameter that Postgres does not know", f"{meant} may be meant"
+            ) from None
         raise malformed from None
     hosts, ports = named.get("host", ""), named.get("port", "")
     if any(sign in hosts + named.get("dbname", "") for sign in ("@", "://")) or not all(
@@ -189,6 +195,17 @@ def _database_url(text: str, origin: str) -> DatabaseUrl:
     ):
         raise malformed
     return DatabaseUrl(text, origin)
+
+
+def _option_meant(message: str) -> str | None:
+    """The option of libpq that an unknown one resembles.
+
+    The unknown one is never repeated: where quoting went wrong, it is a piece of the password.
+    """
+    unknown = re.search(r'(?:query parameter|connection option)[^"]*"([^"]*)"', message)
+    options = [option.keyword.decode() for option in pq.Conninfo.get_defaults()]
+    meant = difflib.get_close_matches(unknown[1], options, n=1, cutoff=0.8) if unknown else []
+    return meant[0] if meant else None
 
 
 def _direct(url: DatabaseUrl) -> DatabaseUrl:
@@ -227,7 +244,7 @@ def _check_same_database(one: DatabaseUrl, other: DatabaseUrl) -> None:
 def _read_dotenv(path: Path) -> dict[str, str]:
     """The variables of `.env`, taken literally: as in the guide's Node, `$` means itself."""
     try:
-        values = dotenv.dotenv_values(path, interpolate=False)
+        values = dotenv.dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
         raise SettingsError(f"{path} cannot be read: {reason}", "mend it or remove it") from exc

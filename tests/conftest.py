@@ -63,7 +63,7 @@ _RUN = uuid.uuid4().hex
 
 def pytest_configure_node(node: object) -> None:
     """Let the controller know, too, which folder its workers share."""
-    global _RUN  # noqa: PLW0603
+    global _RUN
     _RUN = node.workerinput["testrunuid"]  # type: ignore[attr-defined]
 
 

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING
 from catalog.database import send
 from catalog.errors import (
     Edited,
+    FileProblem,
+    FilesInvalid,
+    HalfDone,
     HistoryRefused,
     Interrupted,
     Irreversible,
@@ -29,14 +32,20 @@ from catalog.errors import (
     UnknownVersion,
 )
 from catalog.migrations.events import Finished, Retrying, Started
-from catalog.migrations.indexes import refuse_invalid
+from catalog.migrations.indexes import STATEMENT, refuse_invalid
 from catalog.migrations.journal import Journal
 from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
 from catalog.migrations.lock import GUARD_FAILED, work_guard
 from catalog.migrations.migration import Script
 from catalog.migrations.plan import History, next_number
 from catalog.migrations.session import Session
-from catalog.migrations.untransacted import UntransactedScript, set_timeouts
+from catalog.migrations.untransacted import (
+    LOCK_TIMEOUT,
+    NEEDS_NO_TRANSACTION,
+    RESET,
+    UntransactedScript,
+    set_values,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,25 +54,16 @@ if TYPE_CHECKING:
 
     from catalog.database import Reply
     from catalog.migrations.events import Event
+    from catalog.migrations.journal import Entry
     from catalog.migrations.losses import Loss
     from catalog.migrations.migration import Migration
     from catalog.migrations.plan import Applied
     from catalog.migrations.session import Target
 
-LOCK_TIMEOUT = "2s"  # the longest that readers and writers queue up behind a waiting migration
-
 # Nothing is wrong with the script: lock_not_available, deadlock_detected, serialization_failure.
 _WORTH_RETRYING = ("55P03", "40P01", "40001")
-_REFUSED_IN_TRANSACTION = "25001"
 _UNIQUE_VIOLATION = "23505"
 _LONGEST_PAUSE = 10.0  # seconds between two attempts
-
-# What a script set must not reach the record, the next script or, through a pooler, anybody else.
-_RESET = """
-    SET SESSION AUTHORIZATION DEFAULT;
-    RESET ROLE;
-    RESET ALL;
-"""
 
 
 class Runner:
@@ -89,8 +89,9 @@ class Runner:
     def __enter__(self) -> Runner:
         with ExitStack() as opened:
             opened.enter_context(self._session)
-            self._ledger = Ledger.locate(self._session.work, self._table)
-            self._history = self._read()
+            connection = self._session.work
+            self._ledger = Ledger.locate(connection, self._table)
+            self._history = History(self._migrations, self._ledger.read(connection))
             self._opened = opened.pop_all()
         return self
 
@@ -101,6 +102,14 @@ class Runner:
     def history(self) -> History:
         """Files and ledger, as last read."""
         return self._history
+
+    @property
+    def half_done(self) -> Entry | None:
+        """The last statement that was begun of a script that broke off, if one did."""
+        if not self._ledger.half_done:
+            return None
+        entries = Journal(self._ledger).read(self._session.work)
+        return entries[-1] if entries else None
 
     def plan_up(
         self, *, count: int | None = None, to: str | None = None, out_of_order: bool = False
@@ -155,6 +164,7 @@ class Runner:
             again = self.plan_up(to=to, out_of_order=out_of_order)
             if count is not None:
                 again = [migration for migration in again if migration in wanted]
+            self._refuse_half_done("up", again[0].name if again else "", resume_at)
             for migration in again:
                 self._apply(migration, resume_at)
                 resume_at = None
@@ -176,6 +186,7 @@ class Runner:
             # What others did meanwhile is not done twice, and what they added is not buried.
             newest_first = self.plan_down(count=None)
             rows = list(takewhile(lambda row: row.name in wanted, newest_first))
+            self._refuse_half_done("down", rows[0].name if rows else "", resume_at)
             for row, script in self.down_scripts(rows):
                 self._revert(row, script, resume_at)
                 resume_at = None
@@ -186,6 +197,7 @@ class Runner:
         if not newest:
             return
         with self._locked():
+            self._refuse_half_done("down", newest[0], None)
             for row, script in self.down_scripts(self.plan_down()):
                 if row.name in newest and (migration := self._history.by_name.get(row.name)):
                     self._revert(row, script, None)
@@ -212,10 +224,16 @@ class Runner:
             raise Irreversible(irreversible)
         return [(row, script) for row, script in found if script is not None]
 
-    def estimate(self, loss: Loss) -> int | None:
-        """About how many rows it is, by the catalogue; `None` if there is no such table."""
-        rows = send(self._session.work, loss.estimate()).rows()
-        return int(rows[0][0] or 0) if rows else None
+    def estimate(self, losses: Sequence[Loss]) -> list[int | None]:
+        """About how many rows each is, by the catalogue; `None` for a table that is not there.
+
+        One round trip, or none.
+        """
+        if not losses:
+            return []
+        reply = send(self._session.work, "".join(loss.estimate() for loss in losses))
+        reply.rows()
+        return [int(rows[0][0] or 0) if rows else None for rows in reply.rowsets]
 
     def accept(self, name: str) -> Migration:
         """Record the text that an applied migration's file has now.
@@ -282,15 +300,15 @@ class Runner:
                 self._session.wait_for_work()
             except ScriptFailed as exc:
                 failure = exc
-                refused = exc.report.sqlstate == _REFUSED_IN_TRANSACTION
-                worth_retrying = exc.script.transactional and exc.report.sqlstate in _WORTH_RETRYING
+                refused = exc.report.sqlstate in NEEDS_NO_TRANSACTION
+                worth_retrying = exc.report.sqlstate in _WORTH_RETRYING and exc.done == 0
                 taken = exc.report.sqlstate == _UNIQUE_VIOLATION and exc.offset is None
                 if worth_retrying and time.monotonic() - began + pause < self._session.wait:
                     self._tell(Retrying(name, exc.report.message, pause, exc.blocked))
                     time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     failure = None
-                elif refused and script.transactional and len(script.statements) == 1:
+                elif refused and script.may_run_alone:
                     # Histories of other tools have such files without a word about it.
                     script = replace(script, alone=True)
                     continue
@@ -299,7 +317,7 @@ class Runner:
                 elif not taken:
                     raise
             # Only the ledger can tell what became of a lost answer, or of another one's work.
-            self._history = self._read()
+            self._history = History(self._migrations, self._ledger.read(self._session.work))
             if (name in (row.name for row in self._history.applied)) == (direction == "up"):
                 self._done(name, direction, began, by_other=failure is None or not failure.lost)
                 return
@@ -316,11 +334,11 @@ class Runner:
         """Run a script as one transaction with its record."""
         head = [
             "BEGIN;\n",
-            *set_timeouts({"lock_timeout": LOCK_TIMEOUT, **script.timeouts}, local=True),
+            *set_values({"lock_timeout": LOCK_TIMEOUT, **script.timeouts}, local=True),
             work_guard(self._ledger.key),
             record,
         ]
-        tail = f"{refuse_invalid(script.statements)}{_RESET}{finish}COMMIT;"
+        tail = f"{refuse_invalid(script.statements)}{self._reset}{finish}COMMIT;"
         self._send_script(script, head, tail, name=name)
 
     def _send_script(
@@ -358,13 +376,16 @@ class Runner:
     ) -> None:
         """Run a script statement by statement, and write or remove its record at the end."""
         began = time.monotonic()
-        journal = Journal(self._ledger, name, direction)
-        steps = UntransactedScript(self._session, journal, script, pooled=self._ledger.pooled)
+        steps = UntransactedScript(
+            self._session, self._ledger, script, name=name, direction=direction
+        )
         with _interruptible(script, done=lambda: steps.done, cleanup=lambda: None):
             steps.prepare(resume_at)
             while steps.done < len(script.statements):
                 reply, blocked = steps.run_next()
                 if reply.error:
+                    if reply.error.sqlstate == GUARD_FAILED or _is_claimed(reply.error):
+                        raise _WorkUnderWay
                     position = reply.error.diag.statement_position
                     inside = steps.offset_of(int(position)) if position else None
                     statement = _offset_of(script, steps.done, reply.error)
@@ -378,7 +399,8 @@ class Runner:
                     ) from reply.error
         guard = work_guard(self._ledger.key)
         row = "".join(record(time.monotonic() - began))
-        message = f"BEGIN;\n{guard}{_RESET}{row}{journal.forget()}COMMIT;"
+        drop = Journal(self._ledger).drop()
+        message = f"BEGIN READ WRITE;{self._reset}{guard}{row}{drop}COMMIT;"
         reply, _ = self._session.send(message, script=name)
         if reply.error:
             if not reply.lost:
@@ -392,11 +414,10 @@ class Runner:
     @contextmanager
     def _locked(self, *, create: bool = False) -> Iterator[None]:
         """Hold the lock, with the ledger read again, and tell what others did meanwhile."""
-        with self._session.locked(self._ledger.key):
+        with self._session.locked(self._ledger.key, pooled=self._ledger.pooled):
             before = {row.name for row in self._history.applied}
-            self._history = self._read(create=create)
-            if create:
-                self._ledger = self._ledger.created()
+            self._ledger, rows = self._ledger.read_locked(self._session, create=create)
+            self._history = History(self._migrations, rows)
             after = [row.name for row in self._history.applied]
             for direction, names in (
                 ("up", [name for name in after if name not in before]),
@@ -408,9 +429,30 @@ class Runner:
                     self._tell(event)
             yield
 
-    def _read(self, *, create: bool = False) -> History:
-        rows = self._ledger.read(self._session, create=create)
-        return History(self._migrations, rows)
+    @property
+    def _reset(self) -> str:
+        if not self._ledger.pooled:
+            return RESET
+        # A pooler takes what its server connection falls back to for what we want.
+        ours = {"application_name": self._session.run, "client_encoding": "UTF8"}
+        return RESET + "".join(set_values(ours, local=False))
+
+    def _refuse_half_done(self, direction: str, name: str, resume_at: int | None) -> None:
+        """Let nothing run before a script that broke off, which may depend on what it did."""
+        broken = self.half_done
+        if broken is None:
+            if resume_at is not None and name:
+                problem = FileProblem(name, "did not break off", "leave --resume-at away")
+                raise FilesInvalid([problem])
+            return
+        script = self._history.by_name.get(name)
+        transactional = direction == "up" and script is not None and script.up.transactional
+        if (broken.name, broken.direction) != (name, direction) or (
+            transactional and script is not None and not script.up.may_run_alone
+        ):
+            done = broken.statement - (broken.state != "done")
+            journal = f"{self._ledger.schema}.{self._ledger.name}_journal"
+            raise HalfDone(broken.name, broken.direction, done, journal)
 
     def _refuse_edited(self) -> None:
         if edited := self._history.edited:
@@ -441,8 +483,16 @@ def _interruptible(
         raise Interrupted(number, _place(script), done=done()) from exc
 
 
+def _is_claimed(error: psycopg.Error) -> bool:
+    """Whether another runner has begun the statement."""
+    return error.sqlstate == _UNIQUE_VIOLATION and str(error.diag.table_name).endswith("_journal")
+
+
 def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:
     """The offset of a script's statement, counted from 0, or of the line in its `DO` block."""
+    checked = str(error.diag.constraint_name).removeprefix(STATEMENT)
+    if checked.isdigit() and number >= len(script.statements):
+        number = int(checked)
     if not 0 <= number < len(script.statements):
         return None
     statement = script.statements[number]
@@ -474,10 +524,11 @@ def _place(script: Script) -> ScriptPlace:
 
 def _report(error: psycopg.Error) -> PostgresReport:
     diag = error.diag
+    ours = str(diag.constraint_name).startswith(STATEMENT)
     return PostgresReport(
         sqlstate=error.sqlstate,
         message=diag.message_primary or str(error).strip(),
         detail=diag.message_detail,
         hint=diag.message_hint,
-        context=diag.context,
+        context=None if ours else diag.context,
     )

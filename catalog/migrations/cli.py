@@ -136,11 +136,11 @@ class _Command:
 
     def status(self) -> int:
         with self._entered() as runner:
-            history = runner.history
+            history, broken = runner.history, runner.half_done
         if self.options.json:
             _print_json(document.status(self.place, history))
         else:
-            print(report.status_table(history))
+            print(report.status_table(history, broken))
             print(f"\n{self.place}: {report.status_summary(history)}")
         in_order = not (history.pending or history.edited)
         return 0 if in_order or not self.options.check else 1
@@ -169,7 +169,7 @@ class _Command:
         if self.options.json:
             _print_json(document.run(self.place, runner.history, runner.finished))
         else:
-            for line in report.warnings(runner.history):
+            for line in report.warnings(runner.history, runner.finished):
                 print(line, file=sys.stderr)
             print(report.outcome(runner.finished, runner.history, nothing=nothing))
         return 0
@@ -183,10 +183,10 @@ class _Command:
 
     def _agreed(self, runner: Runner, scripts: Sequence[Script]) -> bool:
         """Name what would be lost, and ask whoever sits at a terminal."""
-        lost = [(loss, runner.estimate(loss)) for script in scripts for loss in losses(script)]
+        lost = [loss for script in scripts for loss in losses(script)]
         if not lost:
             return True
-        for line in report.loss_lines(lost):
+        for line in report.loss_lines(lost, runner.estimate(lost)):
             self._say(line)
         if self.options.yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
             return True

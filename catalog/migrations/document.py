@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.errors import ScriptFailed
+from catalog.errors import FilesInvalid, ScriptFailed
 from catalog.migrations.migration import version_of
 from catalog.migrations.position import Position
 from catalog.migrations.report import error_text, newest_after
@@ -109,6 +109,12 @@ def error(
         "column": None,
         "sqlstate": None,
     }
+    if isinstance(failure, FilesInvalid):
+        first = failure.problems[0]
+        facts["file"] = first.path
+        if first.text is not None:
+            at = Position.of(first.text, first.offset)
+            facts["line"], facts["column"] = at.line, at.column
     if isinstance(failure, ScriptFailed):
         facts["file"] = failure.script.path
         facts["sqlstate"] = failure.report.sqlstate

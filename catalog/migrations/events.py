@@ -65,8 +65,14 @@ class Resumed:
 
     name: str
     done: int
-    healed: tuple[str, ...] = ()
-    """Invalid indexes that the earlier run left, and that were removed."""
+
+
+@dataclass(frozen=True)
+class Healed:
+    """An invalid index that an earlier run left was removed, to be built again."""
+
+    name: str
+    index: str
 
 
 @dataclass(frozen=True)
@@ -77,4 +83,4 @@ class Noticed:
     message: str
 
 
-Event = Waiting | Started | Running | Retrying | Finished | Resumed | Noticed
+Event = Waiting | Started | Running | Retrying | Finished | Resumed | Healed | Noticed

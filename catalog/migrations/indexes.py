@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from catalog.migrations.scanner import Statement
 
+STATEMENT = "statement:"
 _REFUSE_INVALID = "DO {body};\n"
 _REFUSE_INVALID_BODY = """
 BEGIN
@@ -23,12 +24,14 @@ BEGIN
         SELECT
           FROM pg_index AS index
           JOIN pg_class AS class ON class.oid = index.indexrelid
-         WHERE index.indrelid = to_regclass({table})
-           AND class.relname = {name}
+         WHERE class.relname = {name}
+           AND class.relnamespace =
+                   (SELECT relnamespace FROM pg_class WHERE oid = to_regclass({table}))
            AND NOT index.indisvalid
     ) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'object_not_in_prerequisite_state',
+            CONSTRAINT = {place},
             MESSAGE = {message},
             HINT = {hint};
     END IF;
@@ -74,11 +77,15 @@ class IndexBuild:
         on = words.index("ON", start)
         name = _folded(statement.tokens[start].text) if on > start else None
         first = on + 1 + (words[on + 1 : on + 2] == ["ONLY"])
-        return cls(_qualified_name(statement, first), name, concurrently, if_not_exists)
+        return cls(qualified_name(statement, first), name, concurrently, if_not_exists)
 
-    def refuse_invalid(self) -> str:
-        """A statement that fails if the index of that name is INVALID."""
+    def refuse_invalid(self, number: int) -> str:
+        """A statement that fails if the index of that name is INVALID.
+
+        The failure tells the number of the `CREATE INDEX` (from 0) in `constraint_name`.
+        """
         values = {
+            "place": sql.Literal(f"{STATEMENT}{number}"),
             "table": sql.Literal(self.table),
             "name": sql.Literal(self.name),
             "message": sql.Literal(f'the index "{self.name}" was there already, and is INVALID'),
@@ -94,11 +101,15 @@ class IndexBuild:
 
 def refuse_invalid(statements: Sequence[Statement]) -> str:
     """For every `IF NOT EXISTS` among them, a statement that does not take INVALID for success."""
-    builds = filter(None, map(IndexBuild.of, statements))
-    return "".join(build.refuse_invalid() for build in builds if build.if_not_exists and build.name)
+    return "".join(
+        build.refuse_invalid(number)
+        for number, build in enumerate(map(IndexBuild.of, statements))
+        if build and build.if_not_exists and build.name
+    )
 
 
-def _qualified_name(statement: Statement, first: int) -> str:
+def qualified_name(statement: Statement, first: int) -> str:
+    """The name, with its schema, that begins at a token, as it is written."""
     parts = [statement.tokens[first].text]
     for dot, part in zip(
         statement.tokens[first + 1 :: 2], statement.tokens[first + 2 :: 2], strict=False

@@ -1,7 +1,8 @@
-"""What was done of scripts without a transaction: a row for every statement, until it is whole.
+"""What was done of a script without a transaction: a row for every statement, until it is whole.
 
-The table stands beside the ledger and is made when it is first needed. While a statement's row
-says `started`, only the database can tell whether it took effect.
+The table stands beside the ledger, and is there only while a script is half done: nothing else
+runs before that one is whole. While a statement's row says `started`, only the database can tell
+whether it took effect.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ _CREATE = """
 """
 
 _READ = """
-    SELECT statement, state, run, script, array_to_string(indexes, ',')
+    SELECT name, direction, statement, state, run, script, array_to_string(indexes, ',')
       FROM {journal}
-     WHERE name = {name} AND direction = {direction}
      ORDER BY statement;
 """
 
@@ -53,16 +53,24 @@ _ACTIVE = """
      WHERE application_name = ANY ({runs}) AND state <> 'idle' AND pid <> pg_backend_pid();
 """
 
-_NOTE = """
+# Fails on the primary key if another runner has begun the statement.
+_CLAIM = """
     INSERT INTO {journal} (name, direction, statement, state, run, script, indexes)
-    VALUES ({name}, {direction}, {statement}, {state}, {run}, {script}, {indexes})
-    ON CONFLICT (name, direction, statement) DO UPDATE
-       SET state = excluded.state, run = excluded.run, script = excluded.script,
-           indexes = excluded.indexes, changed_at = clock_timestamp();
+    VALUES ({name}, {direction}, {statement}, {state}, {run}, {script}, {indexes});
 """
 
-_FORGET = """
-    DELETE FROM {journal} WHERE name = {name} AND direction = {direction};
+_SETTLE = """
+    UPDATE {journal}
+       SET state = {state}, changed_at = clock_timestamp()
+     WHERE statement = {statement};
+"""
+
+_FORGET_FROM = """
+    DELETE FROM {journal} WHERE statement >= {statement};
+"""
+
+_DROP = """
+    DROP TABLE IF EXISTS {journal};
 """
 
 
@@ -70,6 +78,9 @@ _FORGET = """
 class Entry:
     """A statement that an earlier run, or this one, has begun."""
 
+    name: str
+    """The migration's."""
+    direction: str
     statement: int
     """Its number in the script, from 1."""
     state: str
@@ -84,30 +95,41 @@ class Entry:
 
 @dataclass(frozen=True)
 class Journal:
-    """The entries of one script."""
+    """The entries beside one ledger."""
 
     ledger: Ledger
-    name: str
-    direction: str
+
+    def create(self, connection: psycopg.Connection) -> None:
+        """Make the table, unless a broken run left it."""
+        send(connection, self._composed(_CREATE)).rows()
 
     def read(self, connection: psycopg.Connection) -> list[Entry]:
-        """All entries, in the script's order; makes the table if need be. One round trip."""
-        rows = send(connection, self._composed(_CREATE + _READ)).rows()
+        """All entries, in the script's order. One round trip; the table has to be there."""
         return [
             Entry(
-                int(number), state, run, script, frozenset(map(int, filter(None, oids.split(","))))
+                name,
+                direction,
+                int(number),
+                state,
+                run,
+                script,
+                frozenset(map(int, filter(None, oids.split(",")))),
             )
-            for number, state, run, script, oids in (map(str, row) for row in rows)
+            for name, direction, number, state, run, script, oids in (
+                map(str, row) for row in send(connection, self._composed(_READ)).rows()
+            )
         ]
 
     def is_active(self, connection: psycopg.Connection, runs: Sequence[str]) -> bool:
         """Whether a server process of one of these runs is still at work."""
         return send(connection, self._composed(_ACTIVE, runs=list(runs))).rows() != [("0",)]
 
-    def note(self, entry: Entry) -> str:
-        """Write an entry, over an earlier one."""
+    def claim(self, entry: Entry) -> str:
+        """Write an entry, or fail: no statement is begun twice."""
         return self._composed(
-            _NOTE,
+            _CLAIM,
+            name=entry.name,
+            direction=entry.direction,
             statement=entry.statement,
             state=entry.state,
             run=entry.run,
@@ -115,13 +137,18 @@ class Journal:
             indexes=f"{{{','.join(map(str, sorted(entry.indexes)))}}}",
         )
 
-    def forget(self) -> str:
-        """Remove the entries, once the ledger says that the script is whole."""
-        return self._composed(_FORGET)
+    def settle(self, statement: int, state: str) -> str:
+        """Note what became of a statement."""
+        return self._composed(_SETTLE, statement=statement, state=state)
+
+    def forget_from(self, statement: int) -> str:
+        """Remove the entries of a statement and of those after it."""
+        return self._composed(_FORGET_FROM, statement=statement)
+
+    def drop(self) -> str:
+        """Remove the table, once the script is whole."""
+        return self._composed(_DROP)
 
     def _composed(self, template: str, **values: object) -> str:
-        literals = {
-            key: sql.Literal(value)
-            for key, value in {"name": self.name, "direction": self.direction, **values}.items()
-        }
+        literals = {key: sql.Literal(value) for key, value in values.items()}
         return sql.SQL(template).format(journal=self.ledger.journal, **literals).as_string()

@@ -5,7 +5,6 @@ Statements name the table with its schema, because a script may change `search_p
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -25,25 +24,30 @@ if TYPE_CHECKING:
     from catalog.migrations.session import Session
 
 DEFAULT_TABLE = "schema_migrations"
+_LONGEST_IDENTIFIER = 63  # bytes; Postgres cuts off the rest
+_LONGEST_NAME = _LONGEST_IDENTIFIER - len("_journal")
 
 # The process that a client sees through a pooler is not the server's own.
 _LOCATE = """
-    SELECT coalesce(namespace.nspname, given.schema, current_schema()),
+    SELECT namespace.nspname,
+           found.oid IS NOT NULL,
            array(SELECT attname::text
                    FROM pg_attribute
                   WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped
                   ORDER BY attnum),
+           to_regclass(format('%%I.%%I', namespace.nspname, %(name)s || '_journal')) IS NOT NULL,
            pg_backend_pid()
-      FROM (SELECT %(schema)s::text AS schema, %(name)s::text AS name) AS given
-     CROSS JOIN LATERAL (
+      FROM (
                SELECT to_regclass(
-                          CASE WHEN given.schema IS NULL THEN format('%%I', given.name)
-                               ELSE format('%%I.%%I', given.schema, given.name)
+                          CASE WHEN %(schema)s::text IS NULL THEN format('%%I', %(name)s::text)
+                               ELSE format('%%I.%%I', %(schema)s::text, %(name)s::text)
                           END
                       )::oid AS oid
            ) AS found
       LEFT JOIN pg_class AS class ON class.oid = found.oid
-      LEFT JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
+      LEFT JOIN pg_namespace AS namespace
+             ON namespace.oid = class.relnamespace
+             OR class.oid IS NULL AND namespace.nspname = coalesce(%(schema)s, current_schema())
 """
 
 _CREATE = """
@@ -73,6 +77,10 @@ _READ = """
            encode(sha256(convert_to(up_sql, 'UTF8')), 'hex')
       FROM {ledger}
      ORDER BY position;
+"""
+
+_HALF_DONE = """
+    SELECT to_regclass({journal}) IS NOT NULL;
 """
 
 _READ_SCRIPTS = "SELECT name, up_sql, down_sql FROM {ledger} WHERE name = ANY ({names});"
@@ -116,6 +124,8 @@ class Ledger:
     schema: str
     name: str
     exists: bool
+    half_done: bool
+    """Whether a script without a transaction broke off: the journal's table is there."""
     pooled: bool
     """Whether a transaction pooler stands between us and the server."""
 
@@ -126,16 +136,17 @@ class Ledger:
         `table` is `NAME`, looked for along the search path, or `SCHEMA.NAME`.
 
         Raises:
-            LedgerUnusable: A table of that name has other columns, or there is no schema.
+            LedgerUnusable: A table of that name has other columns, or none can be there.
         """
         schema, name = split_table(table)
         found = connection.execute(_LOCATE, {"schema": schema, "name": name}).fetchone()
-        schema, columns, pid = found if found else (None, [], 0)
-        if schema is None:
-            raise LedgerUnusable(table, [])
-        if columns and not set(_COLUMNS) <= set(columns):
-            raise LedgerUnusable(f"{schema}.{name}", columns)
-        return cls(schema, name, bool(columns), pid != connection.info.backend_pid)
+        place, exists, columns, half_done, pid = found or (None, False, [], False, 0)
+        if place is None:
+            reason = f'there is no schema "{schema}"' if schema else "the search_path is empty"
+            raise LedgerUnusable(table, None, reason)
+        if exists and not set(_COLUMNS) <= set(columns):
+            raise LedgerUnusable(f"{place}.{name}", columns)
+        return cls(place, name, exists, half_done, pid != connection.info.backend_pid)
 
     @property
     def key(self) -> str:
@@ -152,22 +163,27 @@ class Ledger:
         """The name of the table beside it that `catalog.migrations.journal` keeps."""
         return sql.Identifier(self.schema, f"{self.name}_journal")
 
-    def created(self) -> Ledger:
-        """The same, once the table is there."""
-        return replace(self, exists=True)
-
-    def read(self, session: Session, *, create: bool = False) -> list[Applied]:
-        """All rows, in the order of application; `create` makes the table if need be.
-
-        One round trip; none if there is no table.
-        """
-        if not self.exists and not create:
-            return []
-        message = self._composed(_READ)
+    def read(self, connection: psycopg.Connection) -> list[Applied]:
+        """All rows, in the order of application. One round trip; none if there is no table."""
         if not self.exists:
-            message = self._composed(_CREATE) + message
-        reply, _ = session.send(message)
-        return [_applied(row) for row in reply.rows()]
+            return []
+        return [_applied(row) for row in send(connection, self._composed(_READ)).rows()]
+
+    def read_locked(self, session: Session, *, create: bool) -> tuple[Ledger, list[Applied]]:
+        """The same for who holds the lock, and the ledger as it is now. One round trip.
+
+        `create` makes the table if need be.
+        """
+        message = self._composed(_HALF_DONE, journal=self.journal.as_string())
+        if create and not self.exists:
+            message += self._composed(_CREATE)
+        if create or self.exists:
+            message += self._composed(_READ)
+        reply = session.send_first(message)
+        rows = reply.rows() if create or self.exists else []
+        half_done = reply.rowsets[0] == [("t",)]
+        now = replace(self, exists=self.exists or create, half_done=half_done)
+        return now, [_applied(row) for row in rows]
 
     def read_scripts(
         self, connection: psycopg.Connection, names: Sequence[str]
@@ -203,14 +219,18 @@ class Ledger:
 
 
 def split_table(table: str) -> tuple[str | None, str]:
-    """`SCHEMA.NAME`, or `NAME`, in its parts.
+    """`SCHEMA.NAME`, or `NAME`, in its parts; no quotes are needed.
 
     Raises:
-        LedgerUnusable: It is neither.
+        LedgerUnusable: It is neither, or a schema of Postgres' own.
     """
-    if not re.fullmatch(r"(\w+\.)?\w{1,50}", table):
-        raise LedgerUnusable(table, [])
     schema, _, name = table.rpartition(".")
+    if not name or "." in schema or table.startswith("."):
+        raise LedgerUnusable(table, None, "it is not of the form SCHEMA.NAME")
+    if len(name.encode()) > _LONGEST_NAME or len(schema.encode()) > _LONGEST_IDENTIFIER:
+        raise LedgerUnusable(table, None, f"names of more than {_LONGEST_NAME} bytes do not fit")
+    if schema.startswith("pg_") or schema == "information_schema":
+        raise LedgerUnusable(table, None, "the schema is Postgres' own")
     return schema or None, name
 
 

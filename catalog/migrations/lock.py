@@ -35,11 +35,11 @@ _LONGEST_PAUSE = 1.0  # seconds between two tries
 # A server may end transactions that idle or last long; this one does both, on purpose.
 _TRY = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
-    SELECT set_config(name, '0', true)
-      FROM pg_settings
-     WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout');
+    SET LOCAL idle_in_transaction_session_timeout = 0;
     SELECT pg_try_advisory_xact_lock({space}, {key});
 """
+_NO_TRANSACTION_TIMEOUT = "SET LOCAL transaction_timeout = 0;"
+_HAS_TRANSACTION_TIMEOUT = 170000  # Postgres 17
 
 _GIVE_UP = """
     ROLLBACK;
@@ -74,12 +74,14 @@ class RunnerLock:
         connect: Callable[[ExitStack], psycopg.Connection],
         ledger: str,
         *,
+        pooled: bool,
         wait: float,
         on_wait: Callable[[str], None],
     ) -> None:
         """`connect` opens the connection; `on_wait` is told of every holder that is waited for."""
         self._connect = connect
         self._ledger = ledger
+        self.pooled = pooled
         self._wait = wait
         self._on_wait = on_wait
         self._held = ExitStack()
@@ -99,7 +101,8 @@ class RunnerLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self.connection.closed:
+        # Closing ends the transaction as well; a pooler would throw its server connection away.
+        if self.pooled and not self.connection.closed:
             send(self.connection, "ROLLBACK")
         self._held.close()
 
@@ -140,7 +143,10 @@ def _poll(
 ) -> None:
     deadline = time.monotonic() + wait
     pause, told = 0.05, ""
-    while send(connection, _keyed(_TRY, space, ledger)).rows() != [("t",)]:
+    attempt = _keyed(_TRY, space, ledger)
+    if connection.info.server_version >= _HAS_TRANSACTION_TIMEOUT:
+        attempt = attempt.replace("SELECT", f"{_NO_TRANSACTION_TIMEOUT}\n    SELECT")
+    while send(connection, attempt).rows() != [("t",)]:
         holders = send(connection, _keyed(_GIVE_UP, space, ledger)).rows()
         holder = ", ".join(f"process {pid} ({name}), since {since}" for pid, name, since in holders)
         if holder not in ("", told):

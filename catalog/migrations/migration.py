@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FILE_NAME = re.compile(r"(?P<name>(?P<version>[0-9]+)_[\w.-]+)\.(?P<direction>up|down)\.sql")
-_DIRECTIVE = re.compile(r"--\s*migrate:(?P<words>.*)")
-_TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>[0-9]+(ms|s|min|h)?)")
+_DIRECTIVE = re.compile(r"--\s*migrate:(?P<words>.*)", re.IGNORECASE)
+_TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>0|[0-9]+(ms|s|min|h))")
 _ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
 _NO_TRANSACTION = "no-transaction"
 
 _OPENINGS = (("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", "TRANSACTION"))
-_CLOSINGS = (("COMMIT",), ("COMMIT", "WORK"), ("COMMIT", "TRANSACTION"), ("END",))
+_CLOSINGS = tuple(
+    (first, *second) for first in ("COMMIT", "END") for second in ((), ("WORK",), ("TRANSACTION",))
+)
 
 # Statements that end or divide the transaction in which a script runs with its record.
 _TRANSACTION_CONTROL = {
@@ -54,7 +56,7 @@ class Script:
         return split(self.text)
 
     @cached_property
-    def _wrapped(self) -> bool:
+    def wrapped(self) -> bool:
         """Whether the file is `BEGIN … COMMIT`, which is the transaction that we make anyway."""
         found = self._all_statements
         return (
@@ -68,12 +70,12 @@ class Script:
     @property
     def statements(self) -> list[Statement]:
         """What is to be run, without the `BEGIN … COMMIT` that a file may be wrapped in."""
-        return self._all_statements[1:-1] if self._wrapped else self._all_statements
+        return self._all_statements[1:-1] if self.wrapped else self._all_statements
 
     @property
     def body(self) -> str:
         """The text to send in a transaction of ours; every offset is that in the file."""
-        if not self._wrapped:
+        if not self.wrapped:
             return self.text
         text = self.text
         for statement in (self._all_statements[0], self._all_statements[-1]):
@@ -85,6 +87,19 @@ class Script:
     def transactional(self) -> bool:
         """Whether it runs in one transaction with its record; its head may say no."""
         return not self.alone and _NO_TRANSACTION not in self._directives
+
+    @property
+    def may_run_alone(self) -> bool:
+        """Whether it can do without a transaction, should Postgres refuse it in one.
+
+        Histories of other tools have such files, of one statement and without a word about it.
+        """
+        return (
+            self.transactional
+            and not self.wrapped
+            and len(self.statements) == 1
+            and not self.statements[0].begins("SET")
+        )
 
     @property
     def timeouts(self) -> dict[str, str]:
@@ -125,12 +140,14 @@ class Script:
                     token.start, "has a psql command, which only psql knows", "write it as SQL"
                 )
         for statement in self.statements:
-            if self.transactional and _controls_transaction(statement):
+            if _controls_transaction(statement):
                 yield self._problem_at(
                     statement.start,
                     f"has its own {statement.tokens[0].word}",
-                    "a migration already runs in one transaction with its record; remove it,"
-                    f" or begin the file with `-- migrate: {_NO_TRANSACTION}`",
+                    "a migration is one transaction already, with its record; remove it"
+                    if self.transactional
+                    else "every statement is a transaction of its own here; put what belongs"
+                    " together into a DO block, or into a file of its own",
                 )
             elif _copies_from_client(statement):
                 yield self._problem_at(
@@ -175,7 +192,7 @@ def load_migrations(directory: Path) -> list[Migration]:
     """
     shown = Path(_shown(directory))
     try:
-        files = sorted(path for path in directory.iterdir() if path.name.endswith(".sql"))
+        files = sorted(path for path in directory.iterdir() if path.name.lower().endswith(".sql"))
     except OSError as exc:
         reason = (exc.strerror or str(exc)).lower()
         raise FilesInvalid(
@@ -195,7 +212,7 @@ def load_migrations(directory: Path) -> list[Migration]:
         try:
             script = Script(shown_path, _read(path))
         except (OSError, ValueError) as exc:
-            reason = str(getattr(exc, "strerror", None) or exc).lower()
+            reason = _reason(exc)
             problems.append(FileProblem(shown_path, f"cannot be read: {reason}", "mend the file"))
             continue
         problems.extend(script.problems())
@@ -220,7 +237,7 @@ def load_seed(path: Path) -> Script:
     try:
         text = _read(path)
     except (OSError, ValueError) as exc:
-        reason = str(getattr(exc, "strerror", None) or exc).lower()
+        reason = _reason(exc)
         problem = FileProblem(shown, f"cannot be read: {reason}", "name another file")
         raise FilesInvalid([problem]) from exc
     return Script(shown, _ON_ERROR_STOP.sub(lambda found: " " * len(found[0]), text))
@@ -256,6 +273,8 @@ def _read(path: Path) -> str:
     Raises:
         ValueError: It is not UTF-8, or holds a NUL byte, which Postgres takes in no text.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a file")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -265,6 +284,13 @@ def _read(path: Path) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise ValueError(f"line {line} holds a NUL byte")
     return text.replace("\r\n", "\n")
+
+
+def _reason(exc: OSError | ValueError) -> str:
+    """Why a file cannot be read, in words that go on in a sentence."""
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror[:1].lower() + exc.strerror[1:]
+    return str(exc)
 
 
 def _shown(directory: Path) -> str:
@@ -284,5 +310,6 @@ def _copies_from_client(statement: Statement) -> bool:
 
 
 def _unclosed(token: Token) -> str:
-    what = {"comment": "comment", "dollar": f"{token.text[:20].split('$')[1]}$"}
-    return f"has a {what.get(token.kind, 'quote')} without an end"
+    if token.kind == "dollar":
+        return f"has a ${token.text.split('$')[1]}$ without an end"
+    return f"has a {'comment' if token.kind == 'comment' else 'quote'} without an end"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from catalog.migrations.migration import Migration
 
+_NUMBER = re.compile(r"[0-9]{1,300}")
 _TIMESTAMP_DIGITS = 14  # YYYYMMDDHHMMSS
 
 
@@ -124,7 +125,7 @@ class History:
         """The version meant by a number, with or without zeros before it, or by a name."""
         for name in names:
             number = version_of(name)
-            if wanted == name or (wanted.isascii() and wanted.isdigit() and int(wanted) == number):
+            if wanted == name or (_NUMBER.fullmatch(wanted) and int(wanted) == number):
                 return number
         raise UnknownVersion(wanted, sorted(names, key=version_of))
 

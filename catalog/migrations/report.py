@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.errors import (
     Advised,
     FilesInvalid,
+    HalfDone,
     HistoryRefused,
     Interrupted,
     Irreversible,
@@ -18,7 +21,7 @@ from catalog.errors import (
     ScriptFailed,
     UnknownVersion,
 )
-from catalog.migrations.events import Finished, Noticed, Resumed, Retrying, Running, Waiting
+from catalog.migrations.events import Finished, Healed, Noticed, Resumed, Retrying, Running, Waiting
 from catalog.migrations.position import Position
 
 if TYPE_CHECKING:
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
 
     from catalog.errors import Blocked, Blocker, CatalogError, Edited, FileProblem, Late
     from catalog.migrations.events import Event
+    from catalog.migrations.journal import Entry
     from catalog.migrations.losses import Loss
     from catalog.migrations.plan import History
 
 _DONE = {"up": "applied", "down": "reverted"}
 _NAME_WIDTH = 40  # columns; longer names push what follows to the right
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
-_REFUSED_IN_TRANSACTION = "25001"
+_REFUSED_IN_TRANSACTION = ("25001", "2D000")
 
 
 def event_line(event: Event) -> str | None:
@@ -48,10 +52,10 @@ def event_line(event: Event) -> str | None:
         case Retrying(name, reason, _, blocked):
             whom = f" ({_blocked(blocked)})" if blocked else ""
             return f"  {name}: {reason}{whom}; rolled back, trying again"
-        case Resumed(name, done, healed):
-            parts = [f"goes on after statement {done}"] if done else []
-            parts += [f"removed the invalid index {index}" for index in healed]
-            return f"  {name}: {', '.join(parts)}"
+        case Resumed(name, done):
+            return f"  {name}: goes on after statement {done}"
+        case Healed(name, index):
+            return f"  {name}: removed the invalid index {index}, to build it again"
         case Noticed(severity, message):
             return f"  {severity.lower()}: {message}"
         case _:
@@ -95,10 +99,11 @@ def newest_after(finished: Sequence[Finished], history: History) -> str | None:
     return names[-1] if names else None
 
 
-def warnings(history: History) -> list[str]:
+def warnings(history: History, finished: Sequence[Finished]) -> list[str]:
     """What is odd about files and ledger, but keeps nobody from going on."""
-    newer = {row.name for row in history.newer}
-    lost = [row.name for row in history.missing if row.name not in newer]
+    gone = {event.name for event in finished if event.direction == "down"}
+    newer = {row.name for row in history.newer} - gone
+    lost = [row.name for row in history.missing if row.name not in newer | gone]
     lines = []
     if newer:
         names = ", ".join(sorted(newer))
@@ -108,7 +113,7 @@ def warnings(history: History) -> list[str]:
     return lines
 
 
-def status_table(history: History) -> str:
+def status_table(history: History, broken: Entry | None = None) -> str:
     """Every migration in a line: those applied in their order, then the pending ones."""
     edited = {migration.name for migration in history.edited}
     missing = {row.name for row in history.missing}
@@ -126,6 +131,9 @@ def status_table(history: History) -> str:
         (migration.name, "pending", "", "older than what is applied" * (migration.name in late))
         for migration in history.pending
     ]
+    if broken:
+        note = f"broke off in statement {broken.statement} of its {broken.direction} script"
+        lines = [(*line[:3], note) if line[0] == broken.name else line for line in lines]
     return table(("migration", "applied", "took", ""), lines)
 
 
@@ -143,10 +151,10 @@ def dry_run(names: Sequence[str], direction: str) -> str:
     return "\n".join([f"Would be {_DONE[direction]}:", *(f"  {name}" for name in names)])
 
 
-def loss_lines(lost: Sequence[tuple[Loss, int | None]]) -> list[str]:
+def loss_lines(lost: Sequence[Loss], estimates: Sequence[int | None]) -> list[str]:
     """What will be gone, with the number of rows where the catalogue has an estimate."""
     lines = []
-    for loss, rows in lost:
+    for loss, rows in zip(lost, estimates, strict=True):
         what = f"column {loss.column} of {loss.table}" if loss.column else f"table {loss.table}"
         verb = "empties" if loss.emptied else "drops"
         about = "" if rows is None else f", about {count(rows, 'row')}"
@@ -228,9 +236,12 @@ def error_text(
 
 def _trouble(error: CatalogError) -> str:
     match error:
-        case LedgerUnusable(table=name, columns=()) | LedgerUnusable(table=name, columns=[]):
-            return f"the ledger cannot be kept in {name}: name it as SCHEMA.NAME with --table"
-        case LedgerUnusable(table=name, columns=columns):
+        case LedgerUnusable(table=name, columns=None, reason=reason):
+            return (
+                f"the ledger cannot be kept in {name}: {reason}; name another place with"
+                " --table SCHEMA.NAME or MIGRATIONS_TABLE"
+            )
+        case LedgerUnusable(table=name, columns=columns) if columns is not None:
             return (
                 f"the table {name} was not made by this runner (its columns are"
                 f" {', '.join(columns)}), and was left as it is; put the ledger elsewhere with"
@@ -244,11 +255,19 @@ def _trouble(error: CatalogError) -> str:
         case ResumeUnclear(name=name, direction=direction, statement=number):
             script = error.script.strip().replace("\n", "\n    ")
             return (
-                f"{name} broke off at its statement {number}: {error.finding}.\n\n    {script}\n\n"
-                "Look at the database, then either\n"
-                f"  bin/migrate {direction} --resume-at {number + 1}"
-                f"   if statement {number} took effect, or\n"
-                f"  bin/migrate {direction} --resume-at {number}   to run it (again)."
+                f"{name} broke off, and its statement {number} {error.finding}:\n\n    {script}\n\n"
+                f"{count(error.done, 'statement')} are known to be done. Look at the database, then"
+                " go on with the file's statement K: bin/migrate"
+                f" {direction} --resume-at K\n"
+                f"  --resume-at {number + 1}   if statement {number} took effect, or\n"
+                f"  --resume-at {number}   to run it (again)."
+            )
+        case HalfDone(name=name, direction=direction, done=done):
+            return (
+                f"{name} broke off after statement {done} of its {direction} script, and nothing"
+                f" else runs before it is whole.\nGo on with it: bin/migrate {direction}. Or take"
+                " back by hand what it did, and forget it:"
+                f" bin/psql -c 'DROP TABLE {error.journal}'"
             )
         case _:
             return str(error)
@@ -290,10 +309,10 @@ def _late(late: Sequence[Late]) -> list[str]:
     lines += ["Give them the next free numbers:"]
     for each in late:
         words = each.name.partition("_")[2]
-        for path in each.paths:
-            folder = path.rpartition("/")[0]
-            ending = ".up.sql" if path.endswith(".up.sql") else ".down.sql"
-            lines.append(f"  git mv {path} {folder}/{each.free_number}_{words}{ending}")
+        for path in map(Path, each.paths):
+            direction = path.name.rsplit(".", 2)[1]
+            to = path.with_name(f"{each.free_number}_{words}.{direction}.sql")
+            lines.append(f"  git mv {shlex.quote(str(path))} {shlex.quote(str(to))}")
     return [*lines, "or apply them as they are: bin/migrate up --out-of-order"]
 
 
@@ -336,16 +355,22 @@ def _left_behind(error: ScriptFailed | Interrupted) -> str:
     if error.script is None or error.script.transactional:
         return "It was rolled back: nothing of it remains."
     if not error.done:
-        return "It runs without a transaction; no statement of it was completed."
+        return (
+            "It runs without a transaction; no statement of it was completed. (An invalid index"
+            " that it may have left is removed when it is run again.)"
+        )
     return (
-        f"It runs without a transaction: its first {count(error.done, 'statement')} took effect,"
-        " and the next up or down goes on from there."
+        f"It runs without a transaction: {count(error.done, 'statement')} of it took effect, and"
+        " the same command goes on from there."
     )
 
 
 def _next_step(error: ScriptFailed) -> str:
-    if error.report.sqlstate == _REFUSED_IN_TRANSACTION and error.script.transactional:
-        return "Begin the file with the line `-- migrate: no-transaction`, and run it again."
+    if error.report.sqlstate in _REFUSED_IN_TRANSACTION and error.script.transactional:
+        return (
+            "If it needs no transaction, begin the file with the line `-- migrate: no-transaction`"
+            " (without BEGIN and COMMIT), and run it again."
+        )
     if error.lost or error.blocked:
         return "Run the same command again."
     return "Correct the cause, and run the same command again."

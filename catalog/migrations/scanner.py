@@ -18,12 +18,9 @@ _TOKEN = re.compile(
     r"""
       (?P<space>        [ \t\n\r\f\v]+ | --[^\n\r]* )
     | (?P<comment>      /\* )
-    | (?P<string>       [eE]'(?: [^'\\] | \\. | '' )*+ '
-                        # A string goes on after a line end, and keeps its kind.
-                        (?: [ \t\f\v]*+ [\n\r] (?: \s | --[^\n\r]*+[\n\r] )*+
-                            '(?: [^'\\] | \\. | '' )*+ ' )*+
-                      | '(?: [^'] | '' )*+ '
-                      | "(?: [^"] | "" )*+ " )
+    | (?P<escape>       [eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!') )
+    | (?P<string>       (?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'(?!')
+                      | (?:[uU]&)?"[^"]*(?:""[^"]*)*"(?!") )
     | (?P<open>         [eE]?'.* | ".* )
     | (?P<dollar>       \$ (?: [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]* )? \$ )
     | (?P<word>         [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]* )
@@ -32,6 +29,11 @@ _TOKEN = re.compile(
     | (?P<other>        . )
     """,
     re.VERBOSE | re.DOTALL,
+)
+# A string goes on after a line end, and keeps its kind.
+_CONTINUED = re.compile(
+    r"""[ \t\f\v]*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!')""",
+    re.DOTALL,
 )
 _BLOCK_WORDS = ("ATOMIC", "CASE", "END")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -81,6 +83,10 @@ def tokens(text: str) -> Iterator[Token]:
             continue
         if kind == "word":
             yield Token(kind, found[0], start, found[0].upper())
+        elif kind == "escape":
+            while more := _CONTINUED.match(text, at):
+                at = more.end()
+            yield Token("string", text[start:at], start)
         elif kind == "comment":
             at, closed = _end_of_comment(text, start)
             if not closed:

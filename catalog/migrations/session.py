@@ -6,18 +6,19 @@ is made whole again by connecting anew and waiting until nothing of the old one 
 
 from __future__ import annotations
 
-import os
-import socket
+import threading
 import uuid
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
 from catalog.database import Reply, connect, send
 from catalog.errors import PoolTooSmall
 from catalog.migrations.events import Noticed, Waiting
 from catalog.migrations.lock import RunnerLock, wait_for_work
-from catalog.migrations.watch import Watcher
+from catalog.migrations.watch import Watcher, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from catalog.errors import Blocked
     from catalog.migrations.events import Event
+
+_STARVED = 3.0  # seconds without a server process, until a pooler is taken to have none
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,6 @@ class Session:
         self._lock: RunnerLock | None = None
         self._watcher: Watcher | None = None
         self._key = ""
-        self._starved = False
 
     def __enter__(self) -> Session:
         self.work = self._connect(self.run, self._open)
@@ -62,7 +64,7 @@ class Session:
         self._open.close()
 
     @contextmanager
-    def locked(self, key: str) -> Iterator[None]:
+    def locked(self, key: str, *, pooled: bool) -> Iterator[None]:
         """Be the only runner on the ledger of that key.
 
         Raises:
@@ -72,33 +74,61 @@ class Session:
         lock = RunnerLock(
             lambda stack: self._connect(f"{self.run} (lock)", stack),
             key,
+            pooled=pooled,
             wait=self.wait,
             on_wait=lambda holder: self.tell(Waiting(f"another runner: {holder}")),
         )
-        with lock:
+        with lock, ExitStack() as watching:
             self._lock = lock
-            watcher = Watcher(
-                lambda: lock.connection, self.run, tell=self.tell, on_starved=self._cut_work
+            self._watcher = watching.enter_context(
+                Watcher(
+                    lambda: self._connect(f"{self.run} (watch)", watching),
+                    self.run,
+                    tell=self.tell,
+                )
             )
-            with watcher:
-                self._watcher = watcher
+            try:
                 yield
+            finally:
+                self._watcher = self._lock = None
 
     def send(self, message: str, *, script: str = "") -> tuple[Reply, Blocked | None]:
-        """Send a message on the working connection, watched from the other one.
+        """Send a message on the working connection, watched meanwhile.
 
         Returns the reply, and whom the message had to wait for on the way.
-
-        Raises:
-            PoolTooSmall: The pooler has no server connection for it.
         """
         if self._watcher is None:
             return send(self.work, message), None
         with self._watcher.watching(script) as watched:
             reply = send(self.work, message)
-        if self._starved:
-            raise PoolTooSmall
         return reply, watched.blocked
+
+    def send_first(self, message: str) -> Reply:
+        """Send the first message under the lock, for which a pooler needs another server.
+
+        Raises:
+            PoolTooSmall: It has none.
+        """
+        lock = self._lock
+        if lock is None or not lock.pooled:
+            return send(self.work, message)
+        starved = []
+
+        def look() -> None:
+            if send(lock.connection, _processes(self.run)).rows() == [("0",)]:
+                starved.append(True)
+                cut(self.work)
+
+        timer = threading.Timer(_STARVED, look)
+        timer.start()
+        try:
+            reply = send(self.work, message)
+        finally:
+            timer.cancel()
+            timer.join()
+        if starved:
+            raise PoolTooSmall
+        return reply
 
     def roll_back(self) -> None:
         """End the transaction that a failure left open, if it left one."""
@@ -147,8 +177,7 @@ class Session:
         )
         return connection
 
-    def _cut_work(self) -> None:
-        """Make the working connection fail, from another thread."""
-        self._starved = True
-        with socket.socket(fileno=os.dup(self.work.pgconn.socket)) as ours:
-            ours.shutdown(socket.SHUT_RDWR)
+
+def _processes(run: str) -> str:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = {run};"
+    return sql.SQL(query).format(run=sql.Literal(run)).as_string()

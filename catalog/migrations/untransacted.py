@@ -15,44 +15,58 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from catalog.database import Reply, send
-from catalog.errors import ResumeUnclear, RunnerBusy
-from catalog.migrations.events import Resumed, Waiting
-from catalog.migrations.indexes import OF_TABLE, IndexBuild
+from catalog.errors import FileProblem, FilesInvalid, ResumeUnclear, RunnerBusy
+from catalog.migrations.events import Healed, Resumed, Waiting
+from catalog.migrations.indexes import OF_TABLE, IndexBuild, qualified_name, refuse_invalid
 from catalog.migrations.journal import Entry, Journal
+from catalog.migrations.lock import work_guard
 from catalog.migrations.scanner import split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import psycopg
-
     from catalog.errors import Blocked
+    from catalog.migrations.ledger import Ledger
     from catalog.migrations.migration import Script
     from catalog.migrations.scanner import Statement
     from catalog.migrations.session import Session
 
 # "… cannot run inside a transaction block", and a COMMIT inside a procedure.
-_NEEDS_NO_TRANSACTION = ("25001", "2D000")
+NEEDS_NO_TRANSACTION = ("25001", "2D000")
 
 # What these do twice is what they do once.
 _REPEATABLE = ("VACUUM", "ANALYZE", "CHECKPOINT", "CLUSTER", "REFRESH", "SET", "RESET", "LOAD")
 
+# What a script set must not reach the record, the next script or, through a pooler, anybody else.
+RESET = """
+    SET SESSION AUTHORIZATION DEFAULT;
+    RESET ROLE;
+    RESET ALL;
+"""
+
+LOCK_TIMEOUT = "2s"  # the longest that readers and writers queue up behind a waiting migration
+
+
+# They hold for a session, and the one of a broken run is gone.
+_OF_SESSION = ("SET", "RESET", "LOAD")
+_OF_TRANSACTION = ("LOCAL", "CONSTRAINTS", "TRANSACTION")
+
 
 class UntransactedScript:
-    """One script without a transaction, on one connection."""
+    """One script without a transaction, on one session."""
 
-    def __init__(self, session: Session, journal: Journal, script: Script, *, pooled: bool) -> None:
+    def __init__(
+        self, session: Session, ledger: Ledger, script: Script, *, name: str, direction: str
+    ) -> None:
         self._session = session
-        self._journal = journal
+        self._ledger = ledger
+        self._journal = Journal(ledger)
         self._script = script
-        self._pooled = pooled
+        self._name = name
+        self._direction = direction
         self._prefix = 0
         self.done = 0
         """How many statements took effect, this time or before."""
-
-    @property
-    def _connection(self) -> psycopg.Connection:
-        return self._session.work
 
     def offset_of(self, position: int) -> int | None:
         """The offset in the script of a position (from 1) in the message last sent."""
@@ -66,70 +80,128 @@ class UntransactedScript:
         `resume_at` is the number of the statement to begin with, by somebody's decision.
 
         Raises:
+            FilesInvalid: It sets what a transaction pooler does not keep.
             ResumeUnclear: There is no telling what was done; somebody has to decide.
-            RunnerBusy: The broken run's server process was at work for as long as we could wait.
-            PoolTooSmall: Timeouts are to be set, which takes a direct connection.
+            RunnerBusy: What is left of the broken run was at work for as long as we could wait.
         """
-        entries = self._journal.read(self._connection)
-        self._wait_for(sorted({entry.run for entry in entries}))
+        if self._ledger.pooled:
+            self._refuse_settings()
+        connection = self._session.work
+        self._journal.create(connection)
+        entries = self._read_settled()
         if resume_at is not None:
-            self.done = min(resume_at - 1, len(self._script.statements))
-            return
-        statements = self._script.statements
-        for entry in entries:
-            now = statements[entry.statement - 1] if entry.statement <= len(statements) else None
-            same = now is not None and _alike(entry.script, now)
-            if entry.state == "done":
-                if not same:
-                    raise self._unclear(entry, "it was done, and the file says something else now")
-                self.done = entry.statement
-            else:
-                self._settle(entry, same=same)
-                return
+            self._begin_at(resume_at, entries)
+        else:
+            self._begin_after(entries)
+        send(connection, self._journal.forget_from(self.done + 1)).rows()
         if self.done:
-            self._session.tell(Resumed(self._journal.name, self.done))
+            self._session.tell(Resumed(self._name, self.done))
 
     def run_next(self) -> tuple[Reply, Blocked | None]:
         """Run the next statement, and note what became of it.
 
-        Returns the reply, and whom the statement waited for.
+        Returns the reply, and whom the statement waited for. If another runner has begun it, the
+        reply's error is a unique violation in the journal.
         """
-        number, statement = self.done + 1, self._script.statements[self.done]
-        entry = Entry(number, "started", self._session.run, statement.text, frozenset())
+        statement = self._script.statements[self.done]
+        entry = self._entry(self.done + 1, statement, "started")
         alone = statement.words[0] in ("CALL", "DO")
         reply, blocked = Reply([], [], None), None
         if not alone:
             # The note of a statement that is whole commits together with it.
-            head = "".join(["BEGIN;\n", *set_timeouts(self._script.timeouts, local=True)])
-            note = self._journal.note(replace(entry, state="done"))
+            timeouts = {"lock_timeout": LOCK_TIMEOUT, **self._script.timeouts}
+            head = self._head(replace(entry, state="done"), timeouts, local=True)
             self._prefix = len(head)
-            reply, blocked = self._send(f"{head}{statement.text}\n;\n{note}COMMIT;")
+            check = refuse_invalid([statement])
+            reply, blocked = self._send(f"{head}{statement.text}\n;\n{check}COMMIT;")
             if reply.error and not reply.lost:
                 self._session.roll_back()
-        if alone or (reply.error and reply.error.sqlstate in _NEEDS_NO_TRANSACTION):
+        if alone or (reply.error and reply.error.sqlstate in NEEDS_NO_TRANSACTION):
             reply, blocked = self._run_alone(entry, statement)
         if not reply.error:
-            self.done = number
+            self.done += 1
         return reply, blocked
 
     def _run_alone(self, entry: Entry, statement: Statement) -> tuple[Reply, Blocked | None]:
+        connection = self._session.work
         build = IndexBuild.of(statement)
         if build:
             entry = replace(entry, indexes=frozenset(self._indexes(build)))
-        for setting in set_timeouts(self._script.timeouts, local=False):
-            send(self._connection, setting).rows()
-        send(self._connection, self._journal.note(entry)).rows()
+        reply = send(connection, self._head(entry, self._script.timeouts, local=False) + "COMMIT;")
+        if reply.error:
+            if not reply.lost:
+                self._session.roll_back()
+            return reply, None
         self._prefix = 0
         reply, blocked = self._send(statement.text)
-        if not reply.error and build and build.if_not_exists and build.name:
-            reply = send(self._connection, build.refuse_invalid())
+        if not reply.error:
+            check = refuse_invalid([statement])
+            reply = send(connection, check) if check else reply
         if not reply.lost:
             state = "failed" if reply.error else "done"
-            send(self._connection, self._journal.note(replace(entry, state=state))).rows()
+            send(connection, self._journal.settle(entry.statement, state)).rows()
         return reply, blocked
 
-    def _send(self, message: str) -> tuple[Reply, Blocked | None]:
-        return self._session.send(message, script=self._journal.name)
+    def _head(self, entry: Entry, timeouts: Mapping[str, str], *, local: bool) -> str:
+        """The beginning of a transaction: our own statements, as ourselves, then the settings.
+
+        What the script set so far holds for its next statement, and not for ours; so it is set
+        anew every time, which also serves a script that goes on in another session.
+        """
+        before = self._script.statements[: self.done]
+        return "".join(
+            [
+                "BEGIN READ WRITE;",
+                RESET,
+                *set_values(timeouts, local=local),
+                work_guard(self._ledger.key),
+                self._journal.claim(entry),
+                *(f"{each.text};\n" for each in before if _is_of_session(each)),
+            ]
+        )
+
+    def _read_settled(self) -> list[Entry]:
+        """The journal, once nothing of the runs that wrote it is under way any more."""
+        while True:
+            self._session.wait_for_work()
+            entries = self._journal.read(self._session.work)
+            runs = sorted({entry.run for entry in entries})
+            if not runs or not self._journal.is_active(self._session.work, runs):
+                # What was active a moment ago may have noted something since.
+                again = self._journal.read(self._session.work)
+                if again == entries:
+                    return entries
+            else:
+                self._wait_for(runs)
+
+    def _begin_at(self, number: int, entries: list[Entry]) -> None:
+        """Take somebody's word for it that the statements before this one are done."""
+        statements = self._script.statements
+        if not entries or number > len(statements) + 1:
+            problem = f"has {len(statements)} statements" if entries else "was not begun yet"
+            raise FilesInvalid(
+                [FileProblem(self._script.path, problem, f"--resume-at {number} means nothing")]
+            )
+        self.done = number - 1
+        notes = [
+            self._journal.claim(self._entry(each, statement, "done"))
+            for each, statement in enumerate(statements[: self.done], start=1)
+        ]
+        message = "".join(["BEGIN;\n", self._journal.forget_from(1), *notes, "COMMIT;"])
+        send(self._session.work, message).rows()
+
+    def _begin_after(self, entries: list[Entry]) -> None:
+        """Settle what the entries leave open."""
+        statements = self._script.statements
+        for entry in entries:
+            now = statements[entry.statement - 1] if entry.statement <= len(statements) else None
+            same = now is not None and _alike(entry.script, now)
+            if entry.state != "done":
+                self._settle(entry, same=same)
+                return
+            if not same:
+                raise self._unclear(entry, entries, "was done, and the file has another one now")
+            self.done = entry.statement
 
     def _settle(self, entry: Entry, *, same: bool) -> None:
         """Find out what became of a statement that is not known to be done."""
@@ -137,13 +209,13 @@ class UntransactedScript:
         build = IndexBuild.of(statement)
         if build and build.concurrently:
             self._settle_index(entry, build, same=same)
-        elif statement.begins("DROP", "INDEX") or statement.words[0] in _REPEATABLE:
-            if statement.begins("DROP", "INDEX") and self._is_gone(statement):
+        elif statement.begins("DROP", "INDEX"):
+            if self._is_gone(statement):
                 self.done = entry.statement
-        elif entry.state == "started" or statement.words[0] in ("CALL", "DO"):
-            raise self._unclear(entry, "it was begun, and it is not known whether it took effect")
-        if self.done:
-            self._session.tell(Resumed(self._journal.name, self.done))
+        elif statement.words[0] not in _REPEATABLE and (
+            entry.state == "started" or statement.words[0] in ("CALL", "DO")
+        ):
+            raise self._unclear(entry, [entry], "was begun; whether it took effect is not known")
 
     def _settle_index(self, entry: Entry, build: IndexBuild, *, same: bool) -> None:
         made = {
@@ -154,11 +226,10 @@ class UntransactedScript:
         invalid = [qualified for qualified, _, valid in made.values() if not valid]
         if len(made) > 1 or (made and not invalid and not same):
             names = ", ".join(qualified for qualified, *_ in made.values())
-            raise self._unclear(entry, f"these indexes are new since it was begun: {names}")
+            raise self._unclear(entry, [entry], f"was begun, and these indexes are new: {names}")
         if invalid:
-            drop = f"DROP INDEX CONCURRENTLY {invalid[0]}"
-            send(self._connection, drop).rows()
-            self._session.tell(Resumed(self._journal.name, self.done, tuple(invalid)))
+            send(self._session.work, f"DROP INDEX CONCURRENTLY {invalid[0]}").rows()
+            self._session.tell(Healed(self._name, invalid[0]))
         elif made:
             self.done = entry.statement
 
@@ -167,32 +238,61 @@ class UntransactedScript:
         message = sql.SQL(OF_TABLE).format(table=sql.Literal(build.table)).as_string()
         return {
             int(oid or 0): (str(qualified), str(name), valid == "t")
-            for oid, qualified, name, valid in send(self._connection, message).rows()
+            for oid, qualified, name, valid in send(self._session.work, message).rows()
         }
 
     def _is_gone(self, statement: Statement) -> bool:
-        names = [token for token in statement.tokens[2:] if token.word != "CONCURRENTLY"]
-        if [token.word for token in names[:2]] == ["IF", "EXISTS"] or len(names) > 3:
+        words = statement.words
+        first = 2 + (words[2:3] == ("CONCURRENTLY",))
+        if words[first : first + 2] == ("IF", "EXISTS"):
             return False  # then it can simply be run again
-        name = sql.Literal("".join(token.text for token in names))
+        name = sql.Literal(qualified_name(statement, first))
         message = sql.SQL("SELECT to_regclass({name}) IS NULL;").format(name=name).as_string()
-        return send(self._connection, message).rows() == [("t",)]
+        return send(self._session.work, message).rows() == [("t",)]
 
     def _wait_for(self, runs: list[str]) -> None:
         deadline = time.monotonic() + self._session.wait
-        told = False
-        while runs and self._journal.is_active(self._connection, runs):
-            names = ", ".join(runs)
+        names = ", ".join(runs)
+        self._session.tell(Waiting(f"what is left of an earlier run to end ({names})"))
+        while self._journal.is_active(self._session.work, runs):
             if time.monotonic() >= deadline:
                 raise RunnerBusy(f"what is left of {names}", self._session.wait)
-            if not told:
-                self._session.tell(Waiting(f"what is left of an earlier run to end ({names})"))
-                told = True
             time.sleep(0.2)
 
-    def _unclear(self, entry: Entry, finding: str) -> ResumeUnclear:
+    def _refuse_settings(self) -> None:
+        """Refuse what would reach other clients of the pooler, and not the next statement."""
+        setting = next(
+            (each for each in self._script.statements if each.words[0] in _OF_SESSION), None
+        )
+        if setting or self._script.timeouts:
+            raise FilesInvalid(
+                [
+                    FileProblem(
+                        self._script.path,
+                        "sets something for a session, which a transaction pooler does not keep",
+                        "use a direct connection: DATABASE_URL_UNPOOLED",
+                        text=self._script.text,
+                        offset=setting.start if setting else 0,
+                    )
+                ]
+            )
+
+    def _send(self, message: str) -> tuple[Reply, Blocked | None]:
+        return self._session.send(message, script=self._name)
+
+    def _entry(self, number: int, statement: Statement, state: str) -> Entry:
+        run = self._session.run
+        return Entry(self._name, self._direction, number, state, run, statement.text, frozenset())
+
+    def _unclear(self, entry: Entry, entries: list[Entry], finding: str) -> ResumeUnclear:
+        known = [each.statement for each in entries if each.state == "done"]
         return ResumeUnclear(
-            self._journal.name, self._journal.direction, entry.statement, entry.script, finding
+            self._name,
+            self._direction,
+            entry.statement,
+            entry.script,
+            finding,
+            done=max(known, default=entry.statement - 1),
         )
 
 
@@ -204,12 +304,19 @@ def _alike(script: str, statement: Statement) -> bool:
     ]
 
 
-def set_timeouts(timeouts: Mapping[str, str], *, local: bool) -> list[str]:
+def _is_of_session(statement: Statement) -> bool:
+    words = statement.words
+    if words[0] in _OF_SESSION:
+        return words[1] not in _OF_TRANSACTION
+    return words[0] == "SELECT" and "SET_CONFIG" in words[:4]
+
+
+def set_values(values: Mapping[str, str], *, local: bool) -> list[str]:
     """Statements that set these, for the transaction or for the session."""
     command = sql.SQL("SET LOCAL" if local else "SET")
     return [
         sql.SQL("{} {} = {};\n")
         .format(command, sql.Identifier(name), sql.Literal(value))
         .as_string()
-        for name, value in timeouts.items()
+        for name, value in values.items()
     ]

@@ -1,4 +1,4 @@
-"""A look, from the connection that holds the lock, at what a long script is doing.
+"""A look, from a connection of its own, at what a long script is doing.
 
 While a script runs, its own connection cannot be asked anything. Postgres tells others whom it
 waits for and how far it is; by the time a `lock_timeout` has struck, nobody can tell any more.
@@ -6,34 +6,33 @@ waits for and how far it is; by the time a `lock_timeout` has struck, nobody can
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg import sql
 
 from catalog.database import send
-from catalog.errors import Blocked, Blocker
+from catalog.errors import Blocked, Blocker, CatalogError
 from catalog.migrations.events import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import psycopg
-
     from catalog.migrations.events import Event
 
 FIRST_LOOK = 0.5  # seconds; well before the default lock_timeout can strike
 _INTERVAL = 0.5  # seconds
-_STARVED = 3.0  # seconds without a server process, until a pooler is taken to have none
+_LAST_LOOK = 2.0  # seconds that the end of a run waits for a look
 
-# Through a pooler only the application's name tells our own process. In a transaction, as here,
-# the activity is what it was at the first look unless the snapshot is cleared.
+# Through a pooler only the application's name tells our own process.
 _LOOK = """
-    SELECT pg_stat_clear_snapshot();
-
     SELECT blocker.pid, coalesce(blocker.application_name, ''), coalesce(blocker.state, ''),
            coalesce(extract(epoch FROM clock_timestamp() - blocker.xact_start)::bigint, 0),
            split_part(coalesce(blocker.query, ''), E'\\n', 1)
@@ -70,10 +69,6 @@ _LOOK = """
            ) AS progress
       JOIN pg_stat_activity AS worker ON worker.pid = progress.pid
      WHERE worker.application_name = {name};
-
-    SELECT count(*)
-      FROM pg_stat_activity
-     WHERE application_name = {name};
 """
 
 
@@ -87,24 +82,25 @@ class _Script:
 
 
 class Watcher:
-    """A thread that looks at the run's other connection, as long as it is entered."""
+    """A thread that looks at the run's working connection, as long as it is entered.
+
+    It has a connection of its own, in autocommit and opened when a script first takes long. On
+    the lock's connection a look would leave a snapshot in a transaction that stays open, for
+    which a `CREATE INDEX CONCURRENTLY` may wait: for ever, if it is the run's own.
+    """
 
     def __init__(
         self,
-        connection: Callable[[], psycopg.Connection],
+        connect: Callable[[], psycopg.Connection],
         application_name: str,
         *,
         tell: Callable[[Event], None],
-        on_starved: Callable[[], None],
     ) -> None:
-        """`connection` gives the lock's connection, which nobody else uses meanwhile.
-
-        `on_starved` is called when no server process works for us: a pooler has none to give.
-        """
-        self._connection = connection
+        """`connect` opens the connection to look from."""
+        self._connect = connect
         self._look = sql.SQL(_LOOK).format(name=sql.Literal(application_name)).as_string()
         self._tell = tell
-        self._on_starved = on_starved
+        self._connection: psycopg.Connection | None = None
         self._script: _Script | None = None
         self._changed = threading.Condition()
         self._ended = False
@@ -118,7 +114,10 @@ class Watcher:
         with self._changed:
             self._ended = True
             self._changed.notify()
-        self._thread.join()
+        if self._connection:
+            # A look that a pooler lets wait must not make us wait as well.
+            cut(self._connection)
+        self._thread.join(timeout=_LAST_LOOK)
 
     @contextmanager
     def watching(self, name: str) -> Iterator[_Script]:
@@ -129,39 +128,50 @@ class Watcher:
         try:
             yield script
         finally:
-            # A look that is under way ends first: the connection is free again after this.
             with self._changed:
                 self._script = None
 
     def _run(self) -> None:
-        with self._changed:
+        with contextlib.suppress(CatalogError, psycopg.Error):
             while not self._ended:
                 script = self._script
                 if script and time.monotonic() - script.began >= FIRST_LOOK:
-                    self._watch(script)
-                self._changed.wait(_INTERVAL / 2 if script is None else _INTERVAL)
+                    if self._connection is None:
+                        self._connection = self._connect()
+                    self._watch(script, self._connection)
+                with self._changed:
+                    if not self._ended:
+                        self._changed.wait(_INTERVAL if script else _INTERVAL / 2)
+        if self._connection:
+            self._connection.close()
 
-    def _watch(self, script: _Script) -> None:
-        reply = send(self._connection(), self._look)
+    def _watch(self, script: _Script, connection: psycopg.Connection) -> None:
+        reply = send(connection, self._look)
         if reply.error:
-            return  # the lock's connection is gone; the run will notice by itself
-        _, blockers, [(behind,)], progress, [(processes,)] = reply.rowsets
-        if processes == "0" and time.monotonic() - script.began > _STARVED:
-            self._on_starved()
-            return
+            raise reply.error
+        blockers, [(behind,)], progress = reply.rowsets
         by = tuple(
             Blocker(int(pid or 0), str(name), str(state), int(seconds or 0), str(query))
             for pid, name, state, seconds, query in blockers
         )
         blocked = Blocked(by, int(behind or 0)) if by else None
-        script.blocked = blocked or script.blocked
         phase, percent = progress[0] if progress else ("", None)
-        self._tell(
-            Running(
-                script.name,
-                time.monotonic() - script.began,
-                str(phase or ""),
-                float(percent) if percent else None,
-                blocked,
-            )
+        seen = Running(
+            script.name,
+            time.monotonic() - script.began,
+            str(phase or ""),
+            float(percent) if percent else None,
+            blocked,
         )
+        with self._changed:
+            if self._script is script:
+                script.blocked = blocked or script.blocked
+                self._tell(seen)
+
+
+def cut(connection: psycopg.Connection) -> None:
+    """Make whatever waits on a connection fail, from another thread."""
+    with contextlib.suppress(OSError, psycopg.Error):
+        ours = socket.socket(fileno=os.dup(connection.pgconn.socket))
+        with ours:
+            ours.shutdown(socket.SHUT_RDWR)
