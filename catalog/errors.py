@@ -10,6 +10,7 @@
         ├── FilesInvalid            migration files, or a script, are not in order
         ├── UnknownVersion          no migration has the version asked for
         ├── HistoryRefused          files and ledger contradict each other
+        ├── Declined                somebody was asked, and said no
         ├── Irreversible            a migration without a down script was to be reverted
         ├── LedgerUnusable          the ledger is not a table that this runner wrote
         ├── RunnerBusy              another runner held the lock for too long
@@ -149,6 +150,10 @@ class HistoryRefused(MigrationError):
         super().__init__(edited, late)
         self.edited = edited
         self.late = late
+
+
+class Declined(MigrationError):
+    """Somebody was asked whether to go on, and said no. Nothing was done."""
 
 
 class Irreversible(MigrationError):

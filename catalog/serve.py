@@ -6,10 +6,17 @@ seeds empty tables. A database that it was pointed at is only read.
 
 from __future__ import annotations
 
+import signal
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+if __name__ == "__main__":
+    # Held back while the rest is imported, until main() can end in order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
 import argparse
 import logging
 import os
-import signal
 import socket
 import sys
 from contextlib import contextmanager
@@ -36,7 +43,6 @@ if TYPE_CHECKING:
     from catalog.migrations.events import Event
 
 _FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 8  # seconds that open requests have to end in after SIGTERM
 
 _BOTH_EMPTY = """
@@ -201,6 +207,7 @@ def _stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as under nohup
         signal.signal(signal.SIGHUP, hang_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _ignore(_: Event) -> None:

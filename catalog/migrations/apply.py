@@ -35,7 +35,7 @@ from catalog.migrations.events import Finished, Retrying, Started
 from catalog.migrations.indexes import STATEMENT, refuse_invalid
 from catalog.migrations.journal import Journal
 from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
-from catalog.migrations.lock import GUARD_FAILED, work_guard
+from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.migration import Script
 from catalog.migrations.plan import History, next_number
 from catalog.migrations.session import Session
@@ -46,6 +46,7 @@ from catalog.migrations.untransacted import (
     UntransactedScript,
     set_values,
 )
+from catalog.migrations.watch import FIRST_LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -163,7 +164,8 @@ class Runner:
         with self._locked(create=True):
             again = self.plan_up(to=to, out_of_order=out_of_order)
             if count is not None:
-                again = [migration for migration in again if migration in wanted]
+                # Others may have reverted what we were to build upon.
+                again = list(takewhile(lambda migration: migration in wanted, again))
             self._refuse_half_done("up", again[0].name if again else "", resume_at)
             for migration in again:
                 self._apply(migration, resume_at)
@@ -233,7 +235,7 @@ class Runner:
             return []
         reply = send(self._session.work, "".join(loss.estimate() for loss in losses))
         reply.rows()
-        return [int(rows[0][0] or 0) if rows else None for rows in reply.rowsets]
+        return [int(rows[0][0]) if rows and rows[0][0] else None for rows in reply.rowsets]
 
     def accept(self, name: str) -> Migration:
         """Record the text that an applied migration's file has now.
@@ -296,7 +298,7 @@ class Runner:
                 else:
                     self._run_untransacted(name, direction, script, record, resume_at)
                 break
-            except _WorkUnderWay:
+            except WorkUnderWay:
                 self._session.wait_for_work()
             except ScriptFailed as exc:
                 failure = exc
@@ -347,21 +349,23 @@ class Runner:
         """Send a script between statements of our own, as one transaction in one message."""
         before = "".join(head)
         with _interruptible(script, done=lambda: 0, cleanup=self._session.roll_back):
-            reply, blocked = self._session.send(f"{before}{script.body}\n;\n{tail}", script=name)
+            message = f"{before}{script.body}\n;\n{tail}"
+            reply, blocked = self._session.send(message, script=name, look=_first_look(script))
         if reply.error is None:
             return reply
         if not reply.lost:
             self._session.roll_back()
         failed = len(reply.tags) - len(head)
-        if failed < 0 and reply.error.sqlstate == GUARD_FAILED:
-            raise _WorkUnderWay
+        if failed < 0 and reply.error.sqlstate == DIVISION_BY_ZERO:
+            raise WorkUnderWay
+        if failed >= len(script.statements) and reply.error.sqlstate == DIVISION_BY_ZERO:
+            report = PostgresReport(None, "it takes its own row out of the ledger")
+            raise ScriptFailed(_place(script), report) from reply.error
         position = reply.error.diag.statement_position
-        if position:
-            offset: int | None = int(position) - 1 - len(before)
-        else:
-            offset = _offset_of(script, failed, reply.error)
-        if offset is not None and not 0 <= offset <= len(script.body):
-            offset = None
+        offset = _offset_of(script, failed, reply.error)
+        if position and (inside := int(position) - 1 - len(before)) >= 0:
+            # At the end of the file Postgres points at the semicolon that we put there.
+            offset = min(inside, len(script.text.rstrip()))
         raise ScriptFailed(
             _place(script), _report(reply.error), offset=offset, blocked=blocked, lost=reply.lost
         ) from reply.error
@@ -384,8 +388,6 @@ class Runner:
             while steps.done < len(script.statements):
                 reply, blocked = steps.run_next()
                 if reply.error:
-                    if reply.error.sqlstate == GUARD_FAILED or _is_claimed(reply.error):
-                        raise _WorkUnderWay
                     position = reply.error.diag.statement_position
                     inside = steps.offset_of(int(position)) if position else None
                     statement = _offset_of(script, steps.done, reply.error)
@@ -405,8 +407,8 @@ class Runner:
         if reply.error:
             if not reply.lost:
                 self._session.roll_back()
-            if reply.error.sqlstate == GUARD_FAILED:
-                raise _WorkUnderWay
+            if reply.error.sqlstate == DIVISION_BY_ZERO:
+                raise WorkUnderWay
             raise ScriptFailed(
                 _place(script), _report(reply.error), done=steps.done, lost=reply.lost
             ) from reply.error
@@ -466,8 +468,11 @@ class Runner:
             )
 
 
-class _WorkUnderWay(Exception):
-    """A transaction of an earlier runner has not ended yet."""
+def _first_look(script: Script) -> float:
+    """When to look what a script waits for, in seconds: before its lock_timeout can strike."""
+    value = script.timeouts.get("lock_timeout", LOCK_TIMEOUT)
+    milliseconds = int(value[:-2]) if value.endswith("ms") else 1000
+    return min(FIRST_LOOK, milliseconds / 2000) if milliseconds else FIRST_LOOK
 
 
 @contextmanager
@@ -481,11 +486,6 @@ def _interruptible(
         cleanup()
         number = exc.args[0] if exc.args else signal.SIGINT
         raise Interrupted(number, _place(script), done=done()) from exc
-
-
-def _is_claimed(error: psycopg.Error) -> bool:
-    """Whether another runner has begun the statement."""
-    return error.sqlstate == _UNIQUE_VIOLATION and str(error.diag.table_name).endswith("_journal")
 
 
 def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:

@@ -5,10 +5,15 @@ Exit codes: 0 done (also: nothing to do), 1 it failed, 2 wrong usage, 130 and 14
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":
+    # Ctrl-C while the rest is imported ends it without a traceback; main() changes that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import json
 import os
-import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +22,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from catalog.embedded import embedded_database
-from catalog.errors import Advised, CatalogError, FilesInvalid, Interrupted
+from catalog.errors import Advised, CatalogError, Declined, FilesInvalid, Interrupted
 from catalog.migrations import document, report
 from catalog.migrations.apply import Runner
 from catalog.migrations.ledger import DEFAULT_TABLE
@@ -52,6 +57,7 @@ Without DATABASE_URL, in the environment or in .env, they work on the embedded P
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
     options = _parser().parse_args(arguments, argparse.Namespace(**_DEFAULTS))
     command = _Command(options)
@@ -119,18 +125,14 @@ class _Command:
             scripts = runner.down_scripts(rows)
             if options.dry_run:
                 return self._would([(row.name, "down") for row in rows])
-            if not self._agreed(runner, [script for _, script in scripts]):
-                self._say("Nothing was done.")
-                return 1
+            self._ask(runner, [script for _, script in scripts])
             runner.down(count=count, to=options.to, resume_at=options.resume_at)
             return self._did(runner, nothing="revert")
 
     def redo(self) -> int:
         with self._entered(acting=True) as runner:
             scripts = runner.down_scripts(runner.plan_down())
-            if not self._agreed(runner, [script for _, script in scripts]):
-                self._say("Nothing was done.")
-                return 1
+            self._ask(runner, [script for _, script in scripts])
             runner.redo()
             return self._did(runner, nothing="redo")
 
@@ -181,16 +183,20 @@ class _Command:
             print(report.dry_run([name for name, _ in planned], self.options.command))
         return 0
 
-    def _agreed(self, runner: Runner, scripts: Sequence[Script]) -> bool:
-        """Name what would be lost, and ask whoever sits at a terminal."""
+    def _ask(self, runner: Runner, scripts: Sequence[Script]) -> None:
+        """Name what would be lost, and ask whoever sits at a terminal.
+
+        Raises:
+            Declined: The answer is no.
+        """
         lost = [loss for script in scripts for loss in losses(script)]
-        if not lost:
-            return True
         for line in report.loss_lines(lost, runner.estimate(lost)):
             self._say(line)
-        if self.options.yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
-            return True
-        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+        if not lost or self.options.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return
+        print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise Declined
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr if self.options.json else sys.stdout, flush=True)

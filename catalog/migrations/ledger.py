@@ -91,10 +91,15 @@ _CLAIM = """
       FROM {ledger};
 """
 
+# Divides by zero if the script took its own row away: applied and unrecorded, it would run again.
 _FINISH = """
-    UPDATE {ledger}
-       SET duration = coalesce(make_interval(secs => {seconds}), clock_timestamp() - applied_at)
-     WHERE name = {name};
+    WITH finished AS (
+        UPDATE {ledger}
+           SET duration = coalesce(make_interval(secs => {seconds}), clock_timestamp() - applied_at)
+         WHERE name = {name}
+        RETURNING name
+    )
+    SELECT 1 / count(*) FROM finished;
 """
 
 # One row or none at all goes: were it gone already, the whole transaction fails.

@@ -54,7 +54,7 @@ _GIVE_UP = """
 # Divides by zero if the lock is not to be had: no function is made for it, and a DO block
 # would have to be compiled every time.
 _GUARD = "SELECT 1 / pg_try_advisory_xact_lock({space}, {key})::integer;\n"
-GUARD_FAILED = "22012"
+DIVISION_BY_ZERO = "22012"
 
 
 def _number(text: str) -> int:
@@ -64,6 +64,10 @@ def _number(text: str) -> int:
 
 _RUNNER = _number("catalog migrations: runner")
 _WORK = _number("catalog migrations: work")
+
+
+class WorkUnderWay(Exception):
+    """Another runner is at this work, or has just done it; the ledger will tell."""
 
 
 class RunnerLock:
@@ -128,7 +132,7 @@ def wait_for_work(
 def work_guard(ledger: str) -> str:
     """A statement for the head of a migration's transaction: takes the work lock, or fails.
 
-    It fails with SQLSTATE `GUARD_FAILED`, before anything was changed.
+    It fails with `DIVISION_BY_ZERO`, before anything was changed.
     """
     return _keyed(_GUARD, _WORK, ledger)
 

@@ -13,12 +13,20 @@ if TYPE_CHECKING:
     from catalog.migrations.migration import Script
     from catalog.migrations.scanner import Token
 
-# The statistics know of rows that no ANALYZE has counted yet.
+# The statistics know of rows that no ANALYZE has counted yet. A partitioned table has its rows in
+# its leaves.
 _ESTIMATE = """
-    SELECT CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
-                ELSE class.reltuples::bigint END
+    SELECT sum(CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
+                    ELSE class.reltuples::bigint END)
       FROM pg_class AS class
-     WHERE class.oid = to_regclass({table});
+     WHERE class.oid = to_regclass({table})
+        OR class.oid IN (SELECT relid FROM pg_partition_tree(to_regclass({table})));
+"""
+_ESTIMATE_OF_SCHEMA = """
+    SELECT sum(CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
+                    ELSE class.reltuples::bigint END)
+      FROM pg_class AS class
+     WHERE class.relnamespace = to_regnamespace({table}) AND class.relkind IN ('r', 'p');
 """
 _KEEPS_COLUMN = ("CONSTRAINT", "NOT", "DEFAULT", "IDENTITY", "EXPRESSION")
 
@@ -32,10 +40,13 @@ class Loss:
     column: str | None = None
     emptied: bool = False
     """Whether the table stays, without its rows."""
+    schema: bool = False
+    """Whether it is a schema, with all its tables."""
 
     def estimate(self) -> str:
         """A query for the number of rows, from the catalogue and without reading the table."""
-        return sql.SQL(_ESTIMATE).format(table=sql.Literal(self.table)).as_string()
+        template = _ESTIMATE_OF_SCHEMA if self.schema else _ESTIMATE
+        return sql.SQL(template).format(table=sql.Literal(self.table)).as_string()
 
 
 def losses(script: Script) -> list[Loss]:
@@ -48,6 +59,11 @@ def _of(tokens: Sequence[Token]) -> Iterator[Loss]:
         case ["DROP", "TABLE"]:
             for item in _items(tokens[2:]):
                 yield Loss(_name(item))
+        case ["DROP", "SCHEMA"]:
+            for item in _items(tokens[2:]):
+                yield Loss(_name(item), schema=True)
+        case ["DELETE", "FROM"] if "WHERE" not in [token.word for token in tokens]:
+            yield Loss(_name(tokens[2:]), emptied=True)
         case ["TRUNCATE", *_]:
             for item in _items(tokens[1:]):
                 yield Loss(_name(item), emptied=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from catalog.errors import (
     Advised,
+    Declined,
     FilesInvalid,
     HalfDone,
     HistoryRefused,
@@ -57,22 +58,26 @@ def event_line(event: Event) -> str | None:
         case Healed(name, index):
             return f"  {name}: removed the invalid index {index}, to build it again"
         case Noticed(severity, message):
-            return f"  {severity.lower()}: {message}"
+            return f"  {severity.lower()}: " + message.replace("\n", "\n    ")
         case _:
             return None
 
 
 def live_line(event: Running, width: int) -> str:
     """A line that is written over and over while a script runs."""
-    parts = [f"  {event.name}", duration(event.seconds * 1000)]
-    if event.phase:
-        parts.append(event.phase)
+    parts = [duration(event.seconds * 1000)]
     if event.percent is not None:
         filled = round(event.percent / 5)
         parts.append(f"[{'#' * filled}{'.' * (20 - filled)}] {event.percent:.0f} %")
+    if event.phase:
+        parts.append(event.phase)
     if event.blocked:
         parts.append(f"waits for {_blocked(event.blocked)}")
-    return "  ".join(parts)[: width - 1]
+    name, rest = event.name, "  ".join(parts)
+    longest = max(12, width - len(rest) - 6)
+    if len(name) > longest:
+        name = name[: longest - 1] + "…"
+    return f"  {name}  {rest}"[: width - 1]
 
 
 def outcome(finished: Sequence[Finished], history: History, *, nothing: str) -> str:
@@ -156,6 +161,8 @@ def loss_lines(lost: Sequence[Loss], estimates: Sequence[int | None]) -> list[st
     lines = []
     for loss, rows in zip(lost, estimates, strict=True):
         what = f"column {loss.column} of {loss.table}" if loss.column else f"table {loss.table}"
+        if loss.schema:
+            what = f"all tables of the schema {loss.table}"
         verb = "empties" if loss.emptied else "drops"
         about = "" if rows is None else f", about {count(rows, 'row')}"
         lines.append(f"  {verb} {what}{about}")
@@ -228,6 +235,8 @@ def error_text(
             return f"interrupted between scripts. {state}"
         case Interrupted(script=script) if script:
             return f"interrupted in {script.path}. {_left_behind(error)} {state}"
+        case Declined():
+            return f"Nothing was done. {state}"
         case Advised():
             return str(error)
         case _:
@@ -344,10 +353,13 @@ def _blocked(blocked: Blocked) -> str:
 
 
 def _blocker(blocker: Blocker) -> str:
+    if not blocker.pid:
+        return blocker.state
+    query = "".join(char if char.isprintable() else " " for char in blocker.query)
     application = f" ({blocker.application})" if blocker.application else ""
     return (
         f"process {blocker.pid}{application}, {blocker.state} in a transaction of"
-        f" {duration(blocker.seconds * 1000)}: {blocker.query}"
+        f" {duration(blocker.seconds * 1000)}: {query}"
     )
 
 

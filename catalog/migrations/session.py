@@ -18,7 +18,7 @@ from catalog.database import Reply, connect, send
 from catalog.errors import PoolTooSmall
 from catalog.migrations.events import Noticed, Waiting
 from catalog.migrations.lock import RunnerLock, wait_for_work
-from catalog.migrations.watch import Watcher, cut
+from catalog.migrations.watch import FIRST_LOOK, Watcher, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ class Session:
             self._lock = lock
             self._watcher = watching.enter_context(
                 Watcher(
-                    lambda: self._connect(f"{self.run} (watch)", watching),
+                    lambda: self._connect(f"{self.run} (watch)", watching, patient=False),
                     self.run,
                     tell=self.tell,
                 )
@@ -92,14 +92,16 @@ class Session:
             finally:
                 self._watcher = self._lock = None
 
-    def send(self, message: str, *, script: str = "") -> tuple[Reply, Blocked | None]:
-        """Send a message on the working connection, watched meanwhile.
+    def send(
+        self, message: str, *, script: str = "", look: float = FIRST_LOOK
+    ) -> tuple[Reply, Blocked | None]:
+        """Send a message on the working connection, watched once `look` seconds have passed.
 
         Returns the reply, and whom the message had to wait for on the way.
         """
         if self._watcher is None:
             return send(self.work, message), None
-        with self._watcher.watching(script) as watched:
+        with self._watcher.watching(script, look) as watched:
             reply = send(self.work, message)
         return reply, watched.blocked
 
@@ -161,21 +163,26 @@ class Session:
             on_wait=lambda holder: self.tell(Waiting(f"what an earlier run left: {holder}")),
         )
 
-    def _connect(self, name: str, stack: ExitStack) -> psycopg.Connection:
+    def _connect(self, name: str, stack: ExitStack, *, patient: bool = True) -> psycopg.Connection:
         place = self.target.place
         connection = connect(
             self.target.conninfo,
             origin=self.target.origin,
             place=place,
             application_name=name,
-            wait=self.wait,
+            wait=self.wait if patient else 0,
             on_wait=lambda cause: self.tell(Waiting(f"{place}: {cause}")),
         )
         stack.callback(connection.close)
         connection.add_notice_handler(
-            lambda diag: self.tell(Noticed(diag.severity or "", diag.message_primary or ""))
+            lambda diag: self.tell(Noticed(diag.severity or "", _said(diag)))
         )
         return connection
+
+
+def _said(diag: psycopg.errors.Diagnostic) -> str:
+    parts = (diag.message_primary, diag.message_detail, diag.message_hint)
+    return "\n".join(filter(None, parts))
 
 
 def _processes(run: str) -> str:

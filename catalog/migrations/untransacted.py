@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg import sql
 
 from catalog.database import Reply, send
@@ -19,7 +20,7 @@ from catalog.errors import FileProblem, FilesInvalid, ResumeUnclear, RunnerBusy
 from catalog.migrations.events import Healed, Resumed, Waiting
 from catalog.migrations.indexes import OF_TABLE, IndexBuild, qualified_name, refuse_invalid
 from catalog.migrations.journal import Entry, Journal
-from catalog.migrations.lock import work_guard
+from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.scanner import split
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 # "… cannot run inside a transaction block", and a COMMIT inside a procedure.
 NEEDS_NO_TRANSACTION = ("25001", "2D000")
+
+_HEAD = ("BEGIN", "SET", "RESET", "RESET", "the guard", "the claim")
+
+# The entry of the statement is there already, or the whole journal is not there any more.
+_TAKEN = ("23505", "42P01")
 
 # What these do twice is what they do once.
 _REPEATABLE = ("VACUUM", "ANALYZE", "CHECKPOINT", "CLUSTER", "REFRESH", "SET", "RESET", "LOAD")
@@ -82,13 +88,17 @@ class UntransactedScript:
         Raises:
             FilesInvalid: It sets what a transaction pooler does not keep.
             ResumeUnclear: There is no telling what was done; somebody has to decide.
+            WorkUnderWay: Another runner has done it all meanwhile.
             RunnerBusy: What is left of the broken run was at work for as long as we could wait.
         """
         if self._ledger.pooled:
             self._refuse_settings()
         connection = self._session.work
         self._journal.create(connection)
-        entries = self._read_settled()
+        try:
+            entries = self._read_settled()
+        except psycopg.errors.UndefinedTable as exc:
+            raise WorkUnderWay from exc  # its last statement was: the journal is gone
         if resume_at is not None:
             self._begin_at(resume_at, entries)
         else:
@@ -100,8 +110,10 @@ class UntransactedScript:
     def run_next(self) -> tuple[Reply, Blocked | None]:
         """Run the next statement, and note what became of it.
 
-        Returns the reply, and whom the statement waited for. If another runner has begun it, the
-        reply's error is a unique violation in the journal.
+        Returns the reply, and whom the statement waited for.
+
+        Raises:
+            WorkUnderWay: Another runner is at it, or has done it all.
         """
         statement = self._script.statements[self.done]
         entry = self._entry(self.done + 1, statement, "started")
@@ -114,8 +126,7 @@ class UntransactedScript:
             self._prefix = len(head)
             check = refuse_invalid([statement])
             reply, blocked = self._send(f"{head}{statement.text}\n;\n{check}COMMIT;")
-            if reply.error and not reply.lost:
-                self._session.roll_back()
+            self._check_head(reply, timeouts)
         if alone or (reply.error and reply.error.sqlstate in NEEDS_NO_TRANSACTION):
             reply, blocked = self._run_alone(entry, statement)
         if not reply.error:
@@ -128,9 +139,8 @@ class UntransactedScript:
         if build:
             entry = replace(entry, indexes=frozenset(self._indexes(build)))
         reply = send(connection, self._head(entry, self._script.timeouts, local=False) + "COMMIT;")
+        self._check_head(reply, self._script.timeouts)
         if reply.error:
-            if not reply.lost:
-                self._session.roll_back()
             return reply, None
         self._prefix = 0
         reply, blocked = self._send(statement.text)
@@ -159,6 +169,15 @@ class UntransactedScript:
                 *(f"{each.text};\n" for each in before if _is_of_session(each)),
             ]
         )
+
+    def _check_head(self, reply: Reply, timeouts: Mapping[str, str]) -> None:
+        """Roll back what failed; see whether it was the guard or the claim in its head."""
+        if reply.error is None or reply.lost:
+            return
+        self._session.roll_back()
+        of_head = len(reply.tags) < len(_HEAD) + len(timeouts)
+        if of_head and reply.error.sqlstate in (DIVISION_BY_ZERO, *_TAKEN):
+            raise WorkUnderWay
 
     def _read_settled(self) -> list[Entry]:
         """The journal, once nothing of the runs that wrote it is under way any more."""

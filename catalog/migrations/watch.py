@@ -33,12 +33,14 @@ _LAST_LOOK = 2.0  # seconds that the end of a run waits for a look
 
 # Through a pooler only the application's name tells our own process.
 _LOOK = """
-    SELECT blocker.pid, coalesce(blocker.application_name, ''), coalesce(blocker.state, ''),
+    SELECT blocking.pid,
+           coalesce(blocker.application_name, ''),
+           coalesce(blocker.state, 'a prepared transaction'),
            coalesce(extract(epoch FROM clock_timestamp() - blocker.xact_start)::bigint, 0),
-           split_part(coalesce(blocker.query, ''), E'\\n', 1)
+           left(split_part(coalesce(blocker.query, ''), E'\\n', 1), 80)
       FROM pg_stat_activity AS worker
      CROSS JOIN LATERAL (SELECT DISTINCT unnest(pg_blocking_pids(worker.pid)) AS pid) AS blocking
-      JOIN pg_stat_activity AS blocker ON blocker.pid = blocking.pid
+      LEFT JOIN pg_stat_activity AS blocker ON blocker.pid = blocking.pid
      WHERE worker.application_name = {name}
        AND worker.wait_event_type = 'Lock';
 
@@ -78,6 +80,7 @@ class _Script:
 
     name: str
     began: float
+    next_look: float
     blocked: Blocked | None = None
 
 
@@ -120,11 +123,13 @@ class Watcher:
         self._thread.join(timeout=_LAST_LOOK)
 
     @contextmanager
-    def watching(self, name: str) -> Iterator[_Script]:
+    def watching(self, name: str, first_look: float) -> Iterator[_Script]:
         """While a script runs; what it waited for stays known afterwards."""
-        script = _Script(name, time.monotonic())
+        began = time.monotonic()
+        script = _Script(name, began, began + first_look)
         with self._changed:
             self._script = script
+            self._changed.notify()
         try:
             yield script
         finally:
@@ -133,15 +138,20 @@ class Watcher:
 
     def _run(self) -> None:
         with contextlib.suppress(CatalogError, psycopg.Error):
-            while not self._ended:
-                script = self._script
-                if script and time.monotonic() - script.began >= FIRST_LOOK:
+            while True:
+                with self._changed:
+                    if self._ended:
+                        break
+                    script = self._script
+                    pause = script.next_look - time.monotonic() if script else None
+                    if pause is None or pause > 0:
+                        self._changed.wait(pause)
+                        continue
+                if script is not None:
                     if self._connection is None:
                         self._connection = self._connect()
                     self._watch(script, self._connection)
-                with self._changed:
-                    if not self._ended:
-                        self._changed.wait(_INTERVAL if script else _INTERVAL / 2)
+                    script.next_look = time.monotonic() + _INTERVAL
         if self._connection:
             self._connection.close()
 

@@ -138,7 +138,7 @@ def test_a_folder_that_is_not_there_is_a_problem(folder: Folder) -> None:
 def test_a_folder_named_like_a_migration_is_a_problem(folder: Folder) -> None:
     (folder.path / "0001_a.up.sql").mkdir()
 
-    assert folder.problems() == ["0001_a.up.sql: cannot be read: is a directory"]
+    assert folder.problems() == ["0001_a.up.sql: cannot be read: it is not a file"]
 
 
 # --- Bytes
@@ -165,9 +165,9 @@ def test_a_checkout_with_other_line_ends_is_the_same_migration(folder: Folder) -
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"-- ok\nSELECT '\xe9';", "cannot be read: line 2 is not utf-8"),
-        ("-- ü".encode("utf-16"), "cannot be read: line 1 is not utf-8"),
-        (b"-- ok\n\nSELECT '\0';", "cannot be read: line 3 holds a nul byte"),
+        (b"-- ok\nSELECT '\xe9';", "cannot be read: line 2 is not UTF-8"),
+        ("-- ü".encode("utf-16"), "cannot be read: line 1 is not UTF-8"),
+        (b"-- ok\n\nSELECT '\0';", "cannot be read: line 3 holds a NUL byte"),
         (b"", "is empty"),
         (b" \n\t\r\n", "is empty"),
         (b"\xef\xbb\xbf", "is empty"),
@@ -211,7 +211,7 @@ def test_all_problems_of_all_files_are_said_at_once(folder: Folder) -> None:
         "0001_b.up.sql:2:3: has its own ROLLBACK",
         "0002_c.down.sql: has no up file beside it",
         "0002_c.down.sql:1:1: has its own ABORT",
-        "0003_d.up.sql: cannot be read: line 1 is not utf-8",
+        "0003_d.up.sql: cannot be read: line 1 is not UTF-8",
         "notes.sql: is not named like a migration",
     ]
 
@@ -279,9 +279,12 @@ def test_what_only_looks_like_that_is_allowed(sql: str) -> None:
     assert problems_of(sql) == []
 
 
-@pytest.mark.parametrize("sql", ["BEGIN;", "COMMIT;", "SAVEPOINT a;"])
-def test_without_a_transaction_a_file_may_make_its_own(sql: str) -> None:
-    assert problems_of(f"-- migrate: no-transaction\n{sql}") == []
+@pytest.mark.parametrize("word", ["BEGIN", "COMMIT", "SAVEPOINT"])
+def test_without_a_transaction_a_file_cannot_make_its_own_either(word: str) -> None:
+    # Every statement of it is a transaction with its entry in the journal.
+    found = problems_of(f"-- migrate: no-transaction\n{word} a;")
+
+    assert found == [f"2:1 has its own {word}"]
 
 
 @pytest.mark.parametrize("sql", ["COPY t FROM STDIN;", "\\i x"])
@@ -438,3 +441,17 @@ def test_a_folder_elsewhere_is_shown_with_its_whole_path(
     [migration] = folder.load()
 
     assert migration.up.path == str(folder.path / "1_a.up.sql")
+
+
+@pytest.mark.parametrize(
+    ("sql", "problem"),
+    [
+        ("SELECT 'it's';", "1:13 has a quote without an end"),
+        ('SELECT "x;', "1:8 has a quote without an end"),
+        ("SELECT 1; /* a /* b */", "1:11 has a comment without an end"),
+        ("SELECT 1;\nDO $body$ BEGIN END $Body$;", "2:4 has a $body$ without an end"),
+        ("DO $$ BEGIN END;", "1:4 has a $$ without an end"),
+    ],
+)
+def test_what_was_not_closed_is_named_with_its_place(sql: str, problem: str) -> None:
+    assert problems_of(sql) == [problem]

@@ -470,3 +470,38 @@ def test_different_databases_do_not_keep_anybody_from_serving(sources: Sources) 
     assert sources.load(environ).database == DatabaseUrl(
         "postgresql://h/db", "DATABASE_URL in the environment"
     )
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "'postgresql://u:{}@h/db?sslmode=require'",
+        '"postgresql://u:{}@h/db?sslmode=require"',
+        "postgresql+psycopg://u:{}@h/db?sslmode=require",
+        "POSTGRESQL://u:{}@h/db?sslmode=require",
+        "jdbc:postgresql://u:{}@h/db?sslmode=require",
+        "u:{}@h/db?sslmode=require",
+        "host=h password=x {}=1",
+        "postgresql://u:x@y?{}=1@h/db",
+        "postgresql://u:12/x?{}=1@h/db",
+    ],
+)
+def test_what_libpq_takes_for_a_parameter_may_be_the_password(shape: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(database_url=shape.format("S3cr3t"), environ={}, dotenv_path=Path("/nowhere"))
+
+    assert "S3cr3t" not in str(caught.value)
+
+
+def test_a_misspelt_parameter_is_told_from_the_one_that_is_meant() -> None:
+    with pytest.raises(SettingsError, match="sslmode may be meant"):
+        load_settings(
+            database_url="postgresql://h/db?sslmod=require",
+            environ={},
+            dotenv_path=Path("/nowhere"),
+        )
+
+
+def test_an_empty_option_is_no_database() -> None:
+    with pytest.raises(SettingsError, match="--database-url is empty"):
+        load_settings(database_url=" ", environ={}, dotenv_path=Path("/nowhere"))
