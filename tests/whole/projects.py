@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import psycopg
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.whole.trees import Done, Tree
@@ -84,3 +85,12 @@ def wait_for(project: Project, query: str) -> None:
     while not project.query(query):
         assert time.monotonic() < deadline, f"never came true: {query}"
         time.sleep(0.05)
+
+
+@contextmanager
+def holding(project: Project, statement: str, *, application: str = "holder") -> Iterator[int]:
+    """A session that runs a statement in a transaction and stays in it; the number is its pid."""
+    with psycopg.connect(project.database, application_name=application) as connection:
+        connection.execute(statement.encode())
+        yield connection.info.backend_pid
+        connection.rollback()
