@@ -270,10 +270,17 @@ class Interrupted(MigrationError):
     """Ctrl-C or SIGTERM arrived; a running statement was cancelled."""
 
     def __init__(
-        self, signal_number: int, script: ScriptPlace | None = None, *, done: int = 0
+        self,
+        signal_number: int,
+        script: ScriptPlace | None = None,
+        *,
+        done: int = 0,
+        known: bool = True,
     ) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
         self.script = script
         """The script that ran, if one did."""
         self.done = done
+        self.known = known
+        """Whether it could be found out what became of that script."""

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from catalog.migrations.ledger import Ledger
 
+# In the transaction of its first entry: so it is never there without one.
+CREATION = ("SET", "CREATE TABLE", "SET")
 _CREATE = """
-    BEGIN;
     SET LOCAL client_min_messages = warning;
     CREATE TABLE IF NOT EXISTS {journal} (
         name        text NOT NULL,
@@ -35,9 +36,7 @@ _CREATE = """
         changed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
         PRIMARY KEY (name, direction, statement)
     );
-    COMMENT ON TABLE {journal} IS
-        'Statements of migrations without a transaction that are not whole yet; see bin/migrate';
-    COMMIT;
+    SET LOCAL client_min_messages TO DEFAULT;
 """
 
 _READ = """
@@ -99,9 +98,9 @@ class Journal:
 
     ledger: Ledger
 
-    def create(self, connection: psycopg.Connection) -> None:
-        """Make the table, unless a broken run left it."""
-        send(connection, self._composed(_CREATE)).rows()
+    def create(self) -> str:
+        """Make the table, unless it is there: for the transaction of an entry."""
+        return self._composed(_CREATE)
 
     def read(self, connection: psycopg.Connection) -> list[Entry]:
         """All entries, in the script's order. One round trip; the table has to be there."""

@@ -115,6 +115,11 @@ BEGIN
 END
 """
 
+# Divides by zero if somebody has done it all meanwhile.
+_REFUSE_RECORDED = """
+    SELECT 1 / (count(*) = {expected})::integer FROM {ledger} WHERE name = {name};
+"""
+
 _ACCEPT = """
     UPDATE {ledger}
        SET checksum = {checksum}, up_sql = {up_sql}, down_sql = {down_sql}
@@ -213,6 +218,10 @@ class Ledger:
         message = f"{name} was reverted by another runner"
         body = self._composed(_RELEASE_BODY, name=name, message=message)
         return self._composed(_RELEASE, body=body)
+
+    def refuse_recorded(self, name: str, *, recorded: bool) -> str:
+        """Fail if the row is there (`recorded`), or is not, with a division by zero."""
+        return self._composed(_REFUSE_RECORDED, name=name, expected=0 if recorded else 1)
 
     def accept(self, migration: Migration) -> str:
         """Put the texts that the files have now in the place of those that were applied."""

@@ -137,7 +137,8 @@ def status_table(history: History, broken: Entry | None = None) -> str:
         for migration in history.pending
     ]
     if broken:
-        note = f"broke off in statement {broken.statement} of its {broken.direction} script"
+        done = broken.statement - (broken.state != "done")
+        note = f"broke off after statement {done} of its {broken.direction} script"
         lines = [(*line[:3], note) if line[0] == broken.name else line for line in lines]
     return table(("migration", "applied", "took", ""), lines)
 
@@ -233,6 +234,11 @@ def error_text(
             return f"{_failed_script(error)}\n\n{_left_behind(error)} {state}\n{_next_step(error)}"
         case Interrupted(script=None):
             return f"interrupted between scripts. {state}"
+        case Interrupted(script=script, known=False) if script:
+            return (
+                f"interrupted in {script.path}. Whether it took effect is not known yet; see"
+                " bin/migrate status."
+            )
         case Interrupted(script=script) if script:
             return f"interrupted in {script.path}. {_left_behind(error)} {state}"
         case Declined():

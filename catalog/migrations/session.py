@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from catalog.database import Reply, connect, send
 from catalog.errors import PoolTooSmall
@@ -136,6 +137,18 @@ class Session:
         """End the transaction that a failure left open, if it left one."""
         if not self.work.closed:
             send(self.work, "ROLLBACK")
+
+    def stop(self, *, patience: float) -> None:
+        """Cancel what runs on the working connection, and wait until it has ended.
+
+        Raises:
+            DatabaseUnavailable, RunnerBusy, psycopg.Error: It has not, after so many seconds.
+        """
+        self.wait = min(self.wait, patience)
+        if self.work.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            self.work.cancel_safe(timeout=patience)
+            self.work.close()
+        self.recover()
 
     def recover(self) -> None:
         """Replace what is broken, and wait until nothing of the old connection is under way.

@@ -19,6 +19,7 @@ from catalog.database import Reply, send
 from catalog.errors import FileProblem, FilesInvalid, ResumeUnclear, RunnerBusy
 from catalog.migrations.events import Healed, Resumed, Waiting
 from catalog.migrations.indexes import OF_TABLE, IndexBuild, qualified_name, refuse_invalid
+from catalog.migrations.journal import CREATION as JOURNAL_CREATION
 from catalog.migrations.journal import Entry, Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.scanner import split
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 # "… cannot run inside a transaction block", and a COMMIT inside a procedure.
 NEEDS_NO_TRANSACTION = ("25001", "2D000")
 
-_HEAD = ("BEGIN", "SET", "RESET", "RESET", "the guard", "the claim")
+# The statements at the head of every step, without those that set timeouts.
+_HEAD = ("BEGIN", "SET", "RESET", "RESET", "guard", "ledger", *JOURNAL_CREATION, "claim")
 
 # The entry of the statement is there already, or the whole journal is not there any more.
 _TAKEN = ("23505", "42P01")
@@ -88,22 +90,17 @@ class UntransactedScript:
         Raises:
             FilesInvalid: It sets what a transaction pooler does not keep.
             ResumeUnclear: There is no telling what was done; somebody has to decide.
-            WorkUnderWay: Another runner has done it all meanwhile.
             RunnerBusy: What is left of the broken run was at work for as long as we could wait.
         """
         if self._ledger.pooled:
             self._refuse_settings()
-        connection = self._session.work
-        self._journal.create(connection)
-        try:
-            entries = self._read_settled()
-        except psycopg.errors.UndefinedTable as exc:
-            raise WorkUnderWay from exc  # its last statement was: the journal is gone
+        entries = self._read_settled()
         if resume_at is not None:
             self._begin_at(resume_at, entries)
         else:
             self._begin_after(entries)
-        send(connection, self._journal.forget_from(self.done + 1)).rows()
+        if entries:
+            send(self._session.work, self._journal.forget_from(self.done + 1)).rows()
         if self.done:
             self._session.tell(Resumed(self._name, self.done))
 
@@ -165,6 +162,8 @@ class UntransactedScript:
                 RESET,
                 *set_values(timeouts, local=local),
                 work_guard(self._ledger.key),
+                self._ledger.refuse_recorded(self._name, recorded=self._direction == "up"),
+                self._journal.create(),
                 self._journal.claim(entry),
                 *(f"{each.text};\n" for each in before if _is_of_session(each)),
             ]
@@ -183,15 +182,21 @@ class UntransactedScript:
         """The journal, once nothing of the runs that wrote it is under way any more."""
         while True:
             self._session.wait_for_work()
-            entries = self._journal.read(self._session.work)
+            entries = self._read()
             runs = sorted({entry.run for entry in entries})
             if not runs or not self._journal.is_active(self._session.work, runs):
                 # What was active a moment ago may have noted something since.
-                again = self._journal.read(self._session.work)
+                again = self._read()
                 if again == entries:
                     return entries
             else:
                 self._wait_for(runs)
+
+    def _read(self) -> list[Entry]:
+        try:
+            return self._journal.read(self._session.work)
+        except psycopg.errors.UndefinedTable:
+            return []
 
     def _begin_at(self, number: int, entries: list[Entry]) -> None:
         """Take somebody's word for it that the statements before this one are done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,6 @@ from catalog.settings import DatabaseUrl, Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 NEON_POOLED = "ep-cool-rain-123456-pooler.eu-central-1.aws.neon.tech"
