@@ -394,8 +394,10 @@ PROBLEMS = [
         ),
         (
             LedgerUnusable("a.b", None, 'there is no schema "a"'),
-            'the ledger cannot be kept in a.b: there is no schema "a"; name another place with'
-            " --table SCHEMA.NAME or MIGRATIONS_TABLE",
+            (
+                'the ledger cannot be kept in a.b: there is no schema "a"; name another place with'
+                " --table SCHEMA.NAME or MIGRATIONS_TABLE"
+            ),
         ),
         (
             RunnerBusy("process 7", 60.0),
