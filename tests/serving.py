@@ -49,5 +49,5 @@ def insert(conninfo: str, table: str, *rows: Mapping[str, object]) -> None:
         for row in rows:
             columns = ", ".join(f'"{name}"' for name in row)
             values = ", ".join(["%s"] * len(row))
-            statement = f'INSERT INTO "{table}" ({columns}) VALUES ({values})'  # noqa: S608
+            statement = f'INSERT INTO "{table}" ({columns}) VALUES ({values})'
             connection.execute(statement.encode(), list(row.values()))

@@ -748,7 +748,7 @@ def test_an_interrupted_migration_leaves_nothing_behind(
     project.write({"0001_a.up.sql": "CREATE TABLE a ();\nSELECT pg_sleep(60);"})
     process = project.start("up")
     sleeping = "query LIKE '%pg_sleep(60)%' AND state = 'active' AND pid <> pg_backend_pid()"
-    wait_for(project, f"SELECT 1 FROM pg_stat_activity WHERE {sleeping}")  # noqa: S608
+    wait_for(project, f"SELECT 1 FROM pg_stat_activity WHERE {sleeping}")
 
     process.send_signal(number)
     _, said = process.communicate(timeout=30)
