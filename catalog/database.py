@@ -181,4 +181,5 @@ def send(connection: psycopg.Connection, message: str) -> Reply:
 
 
 def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+    # A script may have changed the encoding, and its own rows are of no interest.
+    return None if value is None else value.decode(errors="replace")

@@ -35,7 +35,11 @@ _LOCATE = """
                    FROM pg_attribute
                   WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped
                   ORDER BY attnum),
-           to_regclass(format('%%I.%%I', namespace.nspname, %(name)s || '_journal')) IS NOT NULL,
+           CASE WHEN namespace.nspname IS NOT NULL
+                THEN to_regclass(
+                         format('%%I.%%I', namespace.nspname, %(name)s || '_journal')
+                     ) IS NOT NULL
+           END,
            pg_backend_pid()
       FROM (
                SELECT to_regclass(

@@ -50,7 +50,7 @@ def journal(project: Project) -> list[tuple[str, int]]:
 def active(statement: str) -> str:
     """A query that has an answer while a server process is at work on such a statement."""
     return (
-        "SELECT pid FROM pg_stat_activity WHERE state = 'active'"
+        "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND datname = current_database()"
         f" AND query LIKE '{statement}%' AND pid <> pg_backend_pid()"
     )
 
