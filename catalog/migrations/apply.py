@@ -169,16 +169,30 @@ class Runner:
                 resume_at = None
 
     def redo(self) -> None:
-        """Revert the newest migration and apply it again, under one lock."""
-        newest = [row.name for row in self.plan_down()]
-        if not newest:
+        """Revert the newest migration and apply it again, under one lock.
+
+        Raises:
+            UnknownVersion: Its file is not here, so that it could not be applied again.
+            Irreversible, HistoryRefused, HalfDone, ScriptFailed, Interrupted: As for `down`.
+        """
+        newest = self._newest_with_file()
+        if newest is None:
             return
         with self._locked():
-            self._refuse_half_done("down", newest[0], None)
-            for row, script in self.down_scripts(self.plan_down()):
-                if row.name in newest and (migration := self._history.by_name.get(row.name)):
+            self._refuse_half_done("down", newest.name, None)
+            # Another runner may have reverted it, or added to it, meanwhile.
+            if self._history.newest == newest.name:
+                for row, script in self.down_scripts(self.plan_down()):
                     self._revert(row, script, None)
-                    self._apply(migration, None)
+                    self._apply(newest, None)
+
+    def _newest_with_file(self) -> Migration | None:
+        name = self._history.newest
+        if name is None:
+            return None
+        if name not in self._history.by_name:
+            raise UnknownVersion(name, [each.name for each in self._history.migrations])
+        return self._history.by_name[name]
 
     def down_scripts(self, rows: Sequence[Applied]) -> list[tuple[Applied, Script]]:
         """What reverts these: the file, else the text that was kept when it was applied.
