@@ -31,9 +31,9 @@ from catalog.migrations.untransacted import (
     NEEDS_NO_TRANSACTION,
     RESET,
     UntransactedScript,
+    first_look,
     set_values,
 )
-from catalog.migrations.watch import FIRST_LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -233,7 +233,7 @@ def send_script(
     """
     before = "".join(head)
     message = f"{before}{script.body}\n;\n{tail}"
-    reply, blocked = session.send(message, script=name, look=_first_look(script))
+    reply, blocked = session.send(message, script=name, look=first_look(script))
     if reply.error is None:
         return reply
     if not reply.lost:
@@ -253,13 +253,6 @@ def send_script(
     raise ScriptFailed(
         _place(script), _report(reply.error), offset=offset, blocked=blocked, lost=reply.lost
     ) from reply.error
-
-
-def _first_look(script: Script) -> float:
-    """When to look what a script waits for, in seconds: before its lock_timeout can strike."""
-    value = script.timeouts.get("lock_timeout", LOCK_TIMEOUT)
-    milliseconds = int(value[:-2]) if value.endswith("ms") else 1000
-    return min(FIRST_LOOK, milliseconds / 2000) if milliseconds else FIRST_LOOK
 
 
 def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from catalog.database import send
 from catalog.errors import LedgerUnusable
+from catalog.migrations.lock import DIVISION_BY_ZERO, work_guard
 from catalog.migrations.plan import Applied
 
 if TYPE_CHECKING:
@@ -186,16 +187,25 @@ class Ledger:
     def read_locked(self, session: Session, *, create: bool) -> tuple[Ledger, list[Applied]]:
         """The same for who holds the lock, and the ledger as it is now. One round trip.
 
-        `create` makes the table if need be.
+        `create` makes the table if need be. A transaction of a killed runner that is under way
+        still has its say: what it changes has to be in what is read here.
+
+        Raises:
+            RunnerBusy: It was under way for as long as the session waits.
         """
-        message = self._composed(_HALF_DONE, journal=self.journal.as_string())
+        message = work_guard(self.key)
+        message += self._composed(_HALF_DONE, journal=self.journal.as_string())
         if create and not self.exists:
             message += self._composed(_CREATE)
         if create or self.exists:
             message += self._composed(_READ)
         reply = session.send_first(message)
-        rows = reply.rows() if create or self.exists else []
-        half_done = reply.rowsets[0] == [("t",)]
+        while reply.error and reply.error.sqlstate == DIVISION_BY_ZERO:
+            session.wait_for_work()
+            reply = session.send_first(message)
+        last = reply.rows()
+        rows = last if create or self.exists else []
+        half_done = reply.rowsets[1] == [("t",)]
         now = replace(self, exists=self.exists or create, half_done=half_done)
         return now, [_applied(row) for row in rows]
 

@@ -23,6 +23,7 @@ from catalog.migrations.journal import CREATION as JOURNAL_CREATION
 from catalog.migrations.journal import Entry, Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.scanner import split
+from catalog.migrations.watch import FIRST_LOOK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -302,7 +303,7 @@ class UntransactedScript:
             )
 
     def _send(self, message: str) -> tuple[Reply, Blocked | None]:
-        return self._session.send(message, script=self._name)
+        return self._session.send(message, script=self._name, look=first_look(self._script))
 
     def _entry(self, number: int, statement: Statement, state: str) -> Entry:
         run = self._session.run
@@ -333,6 +334,13 @@ def _is_of_session(statement: Statement) -> bool:
     if words[0] in _OF_SESSION:
         return words[1] not in _OF_TRANSACTION
     return words[0] == "SELECT" and "SET_CONFIG" in words[:4]
+
+
+def first_look(script: Script) -> float:
+    """When to look what a script waits for, in seconds: before its lock_timeout can strike."""
+    value = script.timeouts.get("lock_timeout", LOCK_TIMEOUT)
+    milliseconds = int(value[:-2]) if value.endswith("ms") else 1000
+    return min(FIRST_LOOK, milliseconds / 2000) if milliseconds else FIRST_LOOK
 
 
 def set_values(values: Mapping[str, str], *, local: bool) -> list[str]:
