@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_LOOK = 0.5  # seconds; well before the default lock_timeout can strike
 _INTERVAL = 0.5  # seconds
+_NAP = 0.2  # seconds; waking the thread for every short script would cost more
 _LAST_LOOK = 2.0  # seconds that the end of a run waits for a look
 
 # Through a pooler only the application's name tells our own process.
@@ -129,7 +130,8 @@ class Watcher:
         script = _Script(name, began, began + first_look)
         with self._changed:
             self._script = script
-            self._changed.notify()
+            if first_look < FIRST_LOOK:
+                self._changed.notify()  # else waking up every so often is soon enough
         try:
             yield script
         finally:
@@ -143,9 +145,9 @@ class Watcher:
                     if self._ended:
                         break
                     script = self._script
-                    pause = script.next_look - time.monotonic() if script else None
-                    if pause is None or pause > 0:
-                        self._changed.wait(pause)
+                    pause = script.next_look - time.monotonic() if script else _NAP
+                    if pause > 0:
+                        self._changed.wait(min(pause, _NAP))
                         continue
                 if script is not None:
                     if self._connection is None:
