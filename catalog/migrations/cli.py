@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,8 +58,8 @@ Without DATABASE_URL, in the environment or in .env, they work on the embedded P
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     options = _parser().parse_args(arguments, argparse.Namespace(**_DEFAULTS))
     command = _Command(options)
     try:
@@ -77,7 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _terminate(number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # An exception out of a notice handler is lost in libpq: once more, when that is through.
+    while frame is not None:
+        if frame.f_code.co_name == "_notice_handler":
+            threading.Timer(0.02, os.kill, (os.getpid(), number)).start()
+            return
+        frame = frame.f_back
     # psycopg cancels the running statement for a KeyboardInterrupt.
     raise KeyboardInterrupt(number)
 

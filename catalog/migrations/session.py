@@ -187,10 +187,11 @@ class Session:
             on_wait=lambda cause: self.tell(Waiting(f"{place}: {cause}")),
         )
         stack.callback(connection.close)
-        connection.add_notice_handler(
-            lambda diag: self.tell(Noticed(diag.severity or "", _said(diag)))
-        )
+        connection.add_notice_handler(self._notice)
         return connection
+
+    def _notice(self, diag: psycopg.errors.Diagnostic) -> None:
+        self.tell(Noticed(diag.severity or "", _said(diag)))
 
 
 def _said(diag: psycopg.errors.Diagnostic) -> str:

@@ -167,6 +167,8 @@ class UntransactedScript:
                 self._journal.create(),
                 self._journal.claim(entry),
                 *(f"{each.text};\n" for each in before if _is_of_session(each)),
+                # Should we be killed, this is how the next run finds what is left of this one.
+                *set_values({"application_name": self._session.run}, local=False),
             ]
         )
 
