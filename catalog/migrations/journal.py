@@ -64,6 +64,10 @@ _SETTLE = """
      WHERE statement = {statement};
 """
 
+_TAKE_OVER = """
+    UPDATE {journal} SET run = {run} WHERE statement = {statement};
+"""
+
 _FORGET_FROM = """
     DELETE FROM {journal} WHERE statement >= {statement};
 """
@@ -139,6 +143,10 @@ class Journal:
     def settle(self, statement: int, state: str) -> str:
         """Note what became of a statement."""
         return self._composed(_SETTLE, statement=statement, state=state)
+
+    def take_over(self, statement: int, run: str) -> str:
+        """Make an entry that of another run, which now works on what the first one left."""
+        return self._composed(_TAKE_OVER, statement=statement, run=run)
 
     def forget_from(self, statement: int) -> str:
         """Remove the entries of a statement and of those after it."""

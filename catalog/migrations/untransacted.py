@@ -255,7 +255,9 @@ class UntransactedScript:
             names = ", ".join(qualified for qualified, *_ in made.values())
             raise self._unclear(entry, [entry], f"was begun, and these indexes are new: {names}")
         if invalid:
-            send(self._session.work, f"DROP INDEX CONCURRENTLY {invalid[0]}").rows()
+            connection = self._session.work
+            send(connection, self._journal.take_over(entry.statement, self._session.run)).rows()
+            send(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {invalid[0]}").rows()
             self._session.tell(Healed(self._name, invalid[0]))
         elif made:
             self.done = entry.statement
