@@ -588,7 +588,7 @@ def test_the_option_goes_before_the_variable(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ["a.b.c", ".b", "a.", "pg_temp.x", "information_schema.x", "é" * 50],
+    ["a.b.c", ".b", "a.", "nowhere.x", "pg_temp.x", "information_schema.x", "é" * 50],
 )
 def test_a_place_where_no_ledger_can_be_is_one_line(project: Project, table: str) -> None:
     project.write(THREE)

@@ -45,6 +45,11 @@ PLACES = {
     "SELECT 1;\n  SELECT inverse(0);": "2:3: division by zero",
     "DO $x$\nBEGIN\n    PERFORM 1;\n    PERFORM 1 / 0;\nEND $x$;": "4:5: division by zero",
     "SELECT 'é'; DO $$ BEGIN\nPERFORM inverse(0); END $$;": "2:1: division by zero",
+    "DO $x$\nBEGIN\n    PERFRM 1;\nEND $x$;": "3:5: syntax error at or near",
+    "SELECT 1; CREATE FUNCTION z() RETURNS int LANGUAGE plpgsql\nAS $$\nBEGIN\n  RETRN 1;\nEND $$;": (
+        "4:3: syntax error"
+    ),
+    "CREATE FUNCTION z() RETURNS int LANGUAGE sql AS $$\n  SELECT nope\n$$;": "2:10: column",
     "BEGIN;\nSELECT 1;\nSELECT nope;\nCOMMIT;": "3:8: column",
     "-- migrate: no-transaction\nSELECT 1;\nSELECT 'é', nope;": "3:13: column",
     "-- migrate: no-transaction\nVACUUM;\n DO $$\nBEGIN PERFORM 1 / 0; END $$;": "4:1: division",
@@ -61,6 +66,7 @@ def test_an_error_has_its_place_in_the_file(project: Project, content: str) -> N
     failed = project.fail("up")
 
     assert failed.err.startswith(f"0007_x.up.sql:{PLACES[content]}")
+    assert "warning" not in failed.out
 
 
 def test_an_error_shows_the_line_and_all_that_postgres_says(project: Project) -> None:
@@ -113,6 +119,7 @@ def test_a_constraint_that_fails_at_the_very_end_names_the_file(project: Project
 
     assert re.match(r"7_x\.up\.sql(:\d+:\d+)?: insert or update on table", failed.err)
     assert "detail: Key (id)=(7) is not present in table" in failed.err
+    assert "warning" not in failed.out
     assert project.applied == []
 
 
@@ -282,6 +289,27 @@ def test_notices_are_shown_as_they_come(project: Project) -> None:
     assert process.poll() is None
     process.kill()
     process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_among_notices_is_not_lost(project: Project, number: signal.Signals) -> None:
+    project.write(
+        {
+            "1_a.up.sql": "DO $$ BEGIN FOR i IN 1..1000000 LOOP RAISE NOTICE 'number %', i;"
+            " PERFORM pg_sleep(0.0001); END LOOP; END $$;"
+        }
+    )
+    process = project.start("up")
+    assert process.stdout is not None
+    while "number 100" not in process.stdout.readline():
+        assert process.poll() is None
+
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+
+    assert process.returncode == 128 + number
+    assert err.startswith("interrupted in 1_a.up.sql")
+    assert project.applied == []
 
 
 def test_a_dry_run_touches_nothing(project: Project) -> None:

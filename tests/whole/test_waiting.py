@@ -163,10 +163,11 @@ def test_what_is_done_of_a_script_without_a_transaction_is_not_tried_again(table
             f"CREATE TABLE a (id int);\nINSERT INTO a VALUES (1);\n{ADD_COLUMN}"
         }
     )
-    with holding(table, "SELECT 1 FROM t"):
+    with holding(table, "SELECT 1 FROM t") as pid:
         failed = table.fail("up")
 
     assert failed.err.startswith("1_n.up.sql:4:1: canceling statement due to lock timeout")
+    assert f"It waited for process {pid} (holder)" in failed.err
     table.succeed("up")
     assert table.query("SELECT count(*) FROM a") == [(1,)]
     assert table.applied == ["1_n"]
