@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.whole.projects import Project
 
 HEAD = "-- migrate: no-transaction\n"
+slow = pytest.mark.slow
 
 
 def script(*statements: str, head: str = HEAD) -> str:
@@ -260,7 +261,13 @@ def test_what_it_did_can_be_taken_back_by_hand_and_forgotten(project: Project) -
 
 @pytest.mark.parametrize(
     ("table", "name"),
-    [("t", ""), ('"T x"', "i"), ('"My S"."T x"', '"I ""x"""'), ('"My S"."T x"', ""), ("s.t", "I")],
+    [
+        ('"My S"."T x"', '"I ""x"""'),
+        ("t", ""),
+        pytest.param('"T x"', "i", marks=slow),
+        pytest.param('"My S"."T x"', "", marks=slow),
+        pytest.param("s.t", "I", marks=slow),
+    ],
 )
 def test_an_index_that_failed_is_built_again_once_it_can_be(
     project: Project, table: str, name: str
@@ -289,6 +296,7 @@ def test_an_index_that_failed_is_built_again_once_it_can_be(
     assert {"before", "after"} <= set(project.tables)
 
 
+@slow
 def test_an_index_that_keeps_failing_leaves_one_and_not_many(project: Project) -> None:
     project.write({"1_i.up.sql": script("CREATE UNIQUE INDEX CONCURRENTLY ON t (id)")})
     project.query("CREATE TABLE t (id int); INSERT INTO t VALUES (1), (1)")
@@ -302,10 +310,10 @@ def test_an_index_that_keeps_failing_leaves_one_and_not_many(project: Project) -
 @pytest.mark.parametrize(
     "end",
     [
-        "SELECT pg_cancel_backend(({}))",
+        pytest.param("SELECT pg_cancel_backend(({}))", marks=slow),
         "SELECT pg_terminate_backend(({}))",
-        pytest.param("kill -9", marks=pytest.mark.slow),
-        pytest.param("SIGTERM", marks=pytest.mark.slow),
+        pytest.param("kill -9", marks=slow),
+        pytest.param("SIGTERM", marks=slow),
     ],
 )
 def test_an_index_whose_building_was_broken_off_is_built_again(project: Project, end: str) -> None:
@@ -343,7 +351,7 @@ def test_an_index_whose_building_was_broken_off_is_built_again(project: Project,
     assert (project.applied, journal(project)) == (["1_i"], [])
 
 
-@pytest.mark.slow
+@slow
 def test_what_a_killed_runner_left_at_work_is_waited_for(project: Project) -> None:
     project.query("CREATE TABLE t (id int)")
     project.write({"1_i.up.sql": script("CREATE INDEX CONCURRENTLY i ON t (id)")})
@@ -378,12 +386,18 @@ def invalid_index(project: Project) -> Project:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("SELECT 1;\nCREATE INDEX IF NOT EXISTS i ON t (id);", 2),
+        pytest.param("SELECT 1;\nCREATE INDEX IF NOT EXISTS i ON t (id);", 2, marks=slow),
         ("CREATE TABLE u (id int);\nCREATE INDEX IF NOT EXISTS i ON u (id);", 2),
-        ("SELECT 1;\nSET search_path = public;\nCREATE INDEX IF NOT EXISTS I ON t (id);", 3),
+        pytest.param(
+            "SELECT 1;\nSET search_path = public;\nCREATE INDEX IF NOT EXISTS I ON t (id);",
+            3,
+            marks=slow,
+        ),
         (script("CREATE INDEX IF NOT EXISTS i ON t (id)"), 2),
         (script("SELECT 1", "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id)"), 3),
-        (script("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON public.t (id)"), 2),
+        pytest.param(
+            script("CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON public.t (id)"), 2, marks=slow
+        ),
     ],
 )
 def test_an_invalid_index_of_somebody_else_is_no_success_and_left_alone(
@@ -425,7 +439,7 @@ def test_two_indexes_that_may_be_the_one_that_broke_are_a_question(project: Proj
     assert indexes(project) == {"t_id_idx": False, "mine": True}
 
 
-@pytest.mark.parametrize("ending", ["", " RESTRICT"])
+@pytest.mark.parametrize("ending", [pytest.param("", marks=slow), " RESTRICT"])
 def test_an_index_whose_dropping_was_broken_off_is_dropped(project: Project, ending: str) -> None:
     project.query("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
     project.write({"1_i.up.sql": script(f"DROP INDEX CONCURRENTLY i{ending}", "SELECT 1")})
@@ -472,7 +486,9 @@ def in_doubt(project: Project) -> Project:
     return project
 
 
-@pytest.mark.parametrize(("at", "expected"), [(3, [0, 1, 3]), (2, [0, 1, 1, 2, 3])])
+@pytest.mark.parametrize(
+    ("at", "expected"), [(3, [0, 1, 3]), pytest.param(2, [0, 1, 1, 2, 3], marks=slow)]
+)
 def test_a_statement_in_doubt_stops_the_next_up_and_either_way_on_works(
     in_doubt: Project, at: int, expected: list[int]
 ) -> None:
@@ -491,7 +507,7 @@ def test_a_statement_in_doubt_stops_the_next_up_and_either_way_on_works(
     assert (in_doubt.applied, journal(in_doubt)) == (["1_p", "2_c"], [])
 
 
-@pytest.mark.parametrize("at", ["5", "99"])
+@pytest.mark.parametrize("at", ["5", pytest.param("99", marks=slow)])
 def test_there_is_no_going_on_beyond_the_end(in_doubt: Project, at: str) -> None:
     failed = in_doubt.fail("up", "--resume-at", at)
 
@@ -518,7 +534,7 @@ def test_an_edited_statement_that_was_done_is_a_question(project: Project) -> No
     assert project.applied == ["1_a"]
 
 
-@pytest.mark.parametrize("head", ["", HEAD])
+@pytest.mark.parametrize("head", [HEAD, pytest.param("", marks=slow)])
 def test_there_is_nothing_to_resume_in_a_script_that_was_not_begun(
     project: Project, head: str
 ) -> None:
@@ -537,13 +553,13 @@ def test_there_is_nothing_to_resume_in_a_script_that_was_not_begun(
 @pytest.mark.parametrize(
     "content",
     [
-        "CREATE INDEX CONCURRENTLY i ON t (id)",
+        pytest.param("CREATE INDEX CONCURRENTLY i ON t (id)", marks=slow),
         "-- Why: faster.\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON public.t (id);\n",
-        "/* nothing else */ VACUUM t;",
-        "REINDEX TABLE CONCURRENTLY t;",
+        pytest.param("/* nothing else */ VACUUM t;", marks=slow),
+        pytest.param("REINDEX TABLE CONCURRENTLY t;", marks=slow),
         "CALL commits();",
-        "DO $$ BEGIN COMMIT; END $$;",
-        "ALTER SYSTEM RESET work_mem;",
+        pytest.param("DO $$ BEGIN COMMIT; END $$;", marks=slow),
+        pytest.param("ALTER SYSTEM RESET work_mem;", marks=slow),
     ],
 )
 def test_a_lone_statement_that_no_transaction_takes_runs_without_one(

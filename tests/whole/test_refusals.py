@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.whole.projects import Project
 
+slow = pytest.mark.slow
+
 NOWHERE = {"DATABASE_URL": "postgresql://nobody@nowhere.invalid/db"}
 """Whatever touches this database fails with another message."""
 
@@ -124,8 +126,8 @@ def test_the_same_words_are_fine_where_they_mean_something_else(project: Project
     [
         ("BEGIN;", "COMMIT;"),
         ("-- Why.\n/* ; */ begin work ;", "commit work; -- the end"),
-        ("START TRANSACTION;", "END"),
-        ("BEGIN TRANSACTION;", "END TRANSACTION;"),
+        pytest.param("START TRANSACTION;", "END", marks=slow),
+        pytest.param("BEGIN TRANSACTION;", "END TRANSACTION;", marks=slow),
     ],
 )
 def test_a_file_wrapped_in_a_transaction_runs_in_ours(
@@ -218,7 +220,10 @@ def test_every_bad_file_is_one_line_before_the_database_is_touched(project: Proj
     }
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [COMMANDS[0], *(pytest.param(each, marks=slow) for each in COMMANDS[1:])],
+)
 def test_every_command_looks_at_the_files_first(project: Project, command: list[str]) -> None:
     project.write({"0001_a.sql": "SELECT 1;"})
 
@@ -277,9 +282,9 @@ def test_comments_blanks_line_ends_and_a_byte_order_mark_do_not_count(project: P
     [
         "CREATE TABLE a (id int, t text DEFAULT 'x y');",
         "CREATE TABLE a (id int, t text DEFAULT 'x  y'); SELECT 1;",
-        "CREATE TABLE A (id int, t text DEFAULT 'x  y');",
-        "CREATE TABLE a (id int, t text DEFAULT U&'x  y');",
-        "-- Not needed any more.",
+        pytest.param("CREATE TABLE A (id int, t text DEFAULT 'x  y');", marks=slow),
+        pytest.param("CREATE TABLE a (id int, t text DEFAULT U&'x  y');", marks=slow),
+        pytest.param("-- Not needed any more.", marks=slow),
     ],
 )
 def test_an_edited_migration_is_shown_and_nothing_runs(project: Project, edited: str) -> None:
@@ -510,7 +515,13 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("columns", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize(
+    "columns",
+    [
+        pytest.param(columns, id=tool, marks=() if tool in ("dbmate", "golang-migrate") else slow)
+        for tool, columns in FOREIGN.items()
+    ],
+)
 def test_another_tools_table_is_refused_and_untouched(project: Project, columns: str) -> None:
     project.write(THREE)
     project.query(f"CREATE TABLE schema_migrations ({columns})")
@@ -548,8 +559,8 @@ def as_variable(table: str) -> tuple[list[str], Mapping[str, str]]:
     [
         (as_option, "Ops.Select", ("Ops", "Select")),
         (as_variable, "my ops.hist-ory", ("my ops", "hist-ory")),
-        (as_option, "größe.é;1", ("größe", "é;1")),
-        (as_variable, "history", ("public", "history")),
+        pytest.param(as_option, "größe.é;1", ("größe", "é;1"), marks=slow),
+        pytest.param(as_variable, "history", ("public", "history"), marks=slow),
     ],
 )
 def test_the_ledger_may_be_elsewhere_for_every_command(
@@ -588,7 +599,14 @@ def test_the_option_goes_before_the_variable(project: Project) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ["a.b.c", ".b", "a.", "nowhere.x", "pg_temp.x", "information_schema.x", "é" * 50],
+    [
+        "a.b.c",
+        "nowhere.x",
+        *(
+            pytest.param(each, marks=slow)
+            for each in (".b", "a.", "pg_temp.x", "information_schema.x", "é" * 50)
+        ),
+    ],
 )
 def test_a_place_where_no_ledger_can_be_is_one_line(project: Project, table: str) -> None:
     project.write(THREE)

@@ -55,7 +55,7 @@ def seconds_to_read(project: Project) -> float:
 # --- Line 7: locks
 
 
-@pytest.mark.parametrize("head", ["", NO_TRANSACTION])
+@pytest.mark.parametrize("head", ["", pytest.param(NO_TRANSACTION, marks=pytest.mark.slow)])
 def test_readers_are_held_up_for_two_seconds_at_most(table: Project, head: str) -> None:
     table.write({"1_n.up.sql": head + ADD_COLUMN})
     with holding(table, "SELECT 'first line'\n, id FROM t", application="the holder") as pid:
@@ -103,14 +103,16 @@ def test_what_ran_before_the_wait_is_rolled_back_and_done_once(table: Project) -
 
 
 def test_it_gives_up_in_the_end_and_names_who_was_in_the_way(table: Project) -> None:
-    table.write({"1_n.up.sql": f"SELECT 1;\n{ADD_COLUMN}"})
+    head = "-- migrate: lock_timeout=400ms"
+    table.write({"1_n.up.sql": f"{head}\nSELECT 1;\n{ADD_COLUMN}"})
     with holding(table, "SELECT 1 FROM t") as pid:
         began = time.monotonic()
-        failed = table.fail("up", "--wait", "3")
+        failed = table.fail("up", "--wait", "1.5")
         took = time.monotonic() - began
 
-    assert 2 < took < 8
-    assert failed.err.startswith("1_n.up.sql:2:1: canceling statement due to lock timeout")
+    assert 1 < took < 6
+    assert "trying again" in failed.out
+    assert failed.err.startswith("1_n.up.sql:3:1: canceling statement due to lock timeout")
     assert f"It waited for process {pid} (holder), idle in transaction" in failed.err
     assert "nothing of it remains" in failed.err
     assert table.applied == []
@@ -127,6 +129,7 @@ def test_the_head_of_a_file_may_set_a_shorter_lock_timeout(table: Project) -> No
     assert f"It waited for process {pid} (holder)" in failed.err
 
 
+@pytest.mark.slow
 def test_the_head_of_a_file_may_set_a_longer_lock_timeout(table: Project) -> None:
     table.write({"1_n.up.sql": f"-- migrate: lock_timeout=1min\n{ADD_COLUMN}"})
     with holding(table, "SELECT 1 FROM t"):
@@ -140,7 +143,7 @@ def test_the_head_of_a_file_may_set_a_longer_lock_timeout(table: Project) -> Non
     assert "trying again" not in out
 
 
-@pytest.mark.parametrize("head", ["", "no-transaction, "])
+@pytest.mark.parametrize("head", ["", pytest.param("no-transaction, ", marks=pytest.mark.slow)])
 def test_the_head_of_a_file_may_set_a_statement_timeout(project: Project, head: str) -> None:
     project.write(
         {
@@ -192,6 +195,7 @@ def test_a_deadlock_is_resolved_by_trying_again(table: Project) -> None:
     assert (table.tables, table.applied) == (["a", "t", "u"], ["1_n"])
 
 
+@pytest.mark.slow
 def test_a_serialization_failure_is_tried_again(table: Project) -> None:
     name = conninfo_to_dict(table.database)["dbname"]
     table.query(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
@@ -224,7 +228,7 @@ def test_what_will_not_get_better_is_not_tried_again(project: Project) -> None:
 # --- Line 8: the server
 
 
-@pytest.mark.parametrize("command", ["up", "status"])
+@pytest.mark.parametrize("command", ["up", pytest.param("status", marks=pytest.mark.slow)])
 def test_a_server_that_is_not_there_yet_is_waited_for(project: Project, command: str) -> None:
     project.write({"1_a.up.sql": "CREATE TABLE a ();"})
     wire = Wire(project.database)
