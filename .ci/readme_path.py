@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 # No Postgres among them. git is for the newcomer; bin/ does not need it.
 TOOLS = ("sh", "git", "cmp", "dirname")
+# Every machine has these as well; of the commands only the tests need them.
+TEST_TOOLS = ("cp", "env")
 FIRST_START = 300  # seconds, since packages may come over a slow line
 LATER_START = 2
 STOP = 30
@@ -172,11 +174,7 @@ def main() -> int:
 def collect_tools(folder: Path) -> Path:
     """Make a folder, for use as PATH, of the few tools that a newcomer has."""
     folder.mkdir()
-    for name in TOOLS:
-        found = shutil.which(name)
-        if not found:
-            raise Failure(f"no {name} on the PATH")
-        (folder / name).symlink_to(found)
+    link_tools(folder, TOOLS)
     (folder / "python3").symlink_to("/usr/bin/python3")
     return folder
 
@@ -221,8 +219,18 @@ def stop(newcomer: Newcomer, process: subprocess.Popen[bytes], number: signal.Si
     expect(newcomer.running(), {}, f"what runs after {number.name}")
 
 
+def link_tools(folder: Path, names: tuple[str, ...]) -> None:
+    """Put tools of this machine into a folder for use as PATH."""
+    for name in names:
+        found = shutil.which(name)
+        if not found:
+            raise Failure(f"no {name} on the PATH")
+        (folder / name).symlink_to(found)
+
+
 def test(newcomer: Newcomer) -> None:
     """Take the README's second command."""
+    link_tools(newcomer.tools, TEST_TOOLS)
     done = subprocess.run([newcomer.clone / "bin/test"], check=False, **newcomer.options())
     expect(done.returncode, 0, "the exit status of bin/test")
     expect(newcomer.running(), {}, "what runs after bin/test")
