@@ -166,7 +166,11 @@ def test_a_runner_killed_at_a_random_moment_leaves_nothing_to_mend(
         process.communicate()
 
 
-@pytest.mark.parametrize("header", ["", "-- migrate: no-transaction\n"], ids=["whole", "in steps"])
+@pytest.mark.parametrize(
+    "header",
+    ["", pytest.param("-- migrate: no-transaction\n", marks=pytest.mark.slow)],
+    ids=["whole", "in steps"],
+)
 @pytest.mark.parametrize("direction", ["up", pytest.param("down", marks=pytest.mark.slow)])
 def test_what_a_killed_runner_left_running_for_seconds_is_waited_for(
     project: Project, header: str, direction: str
@@ -195,7 +199,7 @@ def test_what_a_killed_runner_left_running_for_seconds_is_waited_for(
     assert project.query("SELECT id FROM a ORDER BY id") == [(1,), (2,)]
 
 
-@pytest.mark.parametrize("orphan", ["finishes", "is ended"])
+@pytest.mark.parametrize("orphan", ["finishes", pytest.param("is ended", marks=pytest.mark.slow)])
 def test_an_index_that_a_killed_runner_left_in_the_making_ends_valid(
     project: Project, orphan: str
 ) -> None:
@@ -231,6 +235,7 @@ def test_an_index_that_a_killed_runner_left_in_the_making_ends_valid(
     assert project.applied == ["0001_a", "0002_i"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_clears_up_after_another_is_waited_for_too(project: Project) -> None:
     project.write(
         {
@@ -260,6 +265,7 @@ def test_a_run_killed_while_it_clears_up_after_another_is_waited_for_too(project
     assert project.applied == ["0001_a", "0002_i"]
 
 
+@pytest.mark.slow
 def test_an_orphan_is_known_whatever_its_script_calls_it(project: Project) -> None:
     project.write(
         {
@@ -291,7 +297,7 @@ def test_an_orphan_is_known_whatever_its_script_calls_it(project: Project) -> No
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@moments(few=2, many=10)
+@moments(few=1, many=10)
 def test_a_backend_ended_at_a_random_moment_leaves_nothing_to_mend(
     history: Project,
     undisturbed: Undisturbed,
@@ -358,7 +364,15 @@ def test_a_network_cut_at_any_message_leaves_nothing_to_mend(
 @pytest.mark.parametrize(
     "command", [["up"], pytest.param(["down", "--all"], marks=pytest.mark.slow)], ids=" ".join
 )
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("0002_add_ada", "0004_index_people")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in NAMES
+    ],
+)
 def test_a_lost_answer_to_a_commit_is_found_out_by_the_same_run(
     history: Project, undisturbed: Undisturbed, command: list[str], name: str, away: float
 ) -> None:
@@ -477,6 +491,7 @@ def test_a_server_killed_at_a_random_moment_comes_back_with_nothing_to_mend(
             assert_up_mends(on_own_server, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_a_killed_server_to_come_back(
     on_own_server: Project, own_server: OwnServer
 ) -> None:
@@ -498,30 +513,38 @@ def test_a_run_waits_for_a_killed_server_to_come_back(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_in_a_long_statement_cancels_it_and_says_what_was_applied(
+    project: Project, number: signal.Signals
+) -> None:
+    project.write(
+        {
+            "0001_a.up.sql": "CREATE TABLE a (id int);",
+            "0002_b.up.sql": "CREATE TABLE b (id int); SELECT pg_sleep(30);",
+            "0003_c.up.sql": "CREATE TABLE c (id int);",
+        }
+    )
+    process = start_sleeping(project, "up")
+
+    code, out, err = interrupted(process, number)
+
+    assert code == 128 + number
+    assert "applied   0001_a" in out
+    assert "interrupted in 0002_b.up.sql. It was rolled back: nothing of it remains." in err
+    assert "he database is at 0001_a." in err
+    wait_for(project, NOBODY_ELSE)
+    assert project.tables == ["a"]
+    assert project.applied == ["0001_a"]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="SIGINT"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.slow),
+    ],
+)
 class TestASignal:
     """What Ctrl-C and `kill` come to."""
-
-    def test_in_a_long_statement_cancels_it_and_says_what_was_applied(
-        self, project: Project, number: signal.Signals
-    ) -> None:
-        project.write(
-            {
-                "0001_a.up.sql": "CREATE TABLE a (id int);",
-                "0002_b.up.sql": "CREATE TABLE b (id int); SELECT pg_sleep(30);",
-                "0003_c.up.sql": "CREATE TABLE c (id int);",
-            }
-        )
-        process = start_sleeping(project, "up")
-
-        code, out, err = interrupted(process, number)
-
-        assert code == 128 + number
-        assert "applied   0001_a" in out
-        assert "interrupted in 0002_b.up.sql. It was rolled back: nothing of it remains." in err
-        assert "he database is at 0001_a." in err
-        wait_for(project, NOBODY_ELSE)
-        assert project.tables == ["a"]
-        assert project.applied == ["0001_a"]
 
     def test_in_a_long_down_cancels_it_and_says_what_was_reverted(
         self, project: Project, number: signal.Signals
@@ -642,7 +665,7 @@ class TestASignal:
         assert "interrupted" in rest
         process.stdout.close()
 
-    @moments(few=2, many=15)
+    @moments(few=3, many=15)
     def test_at_a_random_moment_leaves_what_was_said_and_nothing_running(
         self,
         history: Project,

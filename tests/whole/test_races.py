@@ -137,6 +137,7 @@ def test_a_down_that_waited_does_not_revert_what_came_meanwhile(project: Project
     assert project.applied == ["0001_a", "0002_b"]
 
 
+@pytest.mark.slow
 def test_a_down_that_waited_does_not_do_it_again(project: Project) -> None:
     table_b = "CREATE TABLE b (id int);"
     project.write({**TWO, "0002_b.up.sql": table_b, "0002_b.down.sql": f"{HEADER}\n{PASS}"})
@@ -175,6 +176,7 @@ def test_a_waiting_runner_names_the_holder_and_gives_up_after_its_wait(project: 
     assert end_of([holder])[0][0] == 0
 
 
+@pytest.mark.slow
 def test_without_patience_a_runner_gives_up_at_once(project: Project) -> None:
     project.write(TWO)
     with gate_closed(project):
@@ -208,12 +210,16 @@ def test_the_lock_is_free_as_soon_as_its_holder_dies(project: Project) -> None:
     assert project.applied == ["0001_a", "0002_b"]
 
 
-@pytest.mark.parametrize("header", ["", "-- migrate: no-transaction\n"], ids=["whole", "in steps"])
+@pytest.mark.parametrize(
+    "header",
+    ["", pytest.param("-- migrate: no-transaction\n", marks=pytest.mark.slow)],
+    ids=["whole", "in steps"],
+)
 def test_a_lost_lock_does_not_let_anything_run_twice(project: Project, header: str) -> None:
     project.write(
         {
             "0001_a.up.sql": "CREATE TABLE a (id int);",
-            "0002_a.up.sql": f"{header}INSERT INTO a SELECT 1 FROM pg_sleep(4);",
+            "0002_a.up.sql": f"{header}INSERT INTO a SELECT 1 FROM pg_sleep(3);",
             "0003_a.up.sql": f"{header}INSERT INTO a SELECT 2;",
         }
     )
@@ -269,6 +275,7 @@ def test_a_build_of_ones_own_is_not_held_up_by_runners_that_wait(project: Projec
     assert project.applied == ["0001_a", "0002_i"]
 
 
+@pytest.mark.slow
 def test_a_build_of_another_session_is_not_held_up_by_runners(project: Project) -> None:
     project.write(INDEX)
     project.succeed("up", "1")
