@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from catalog.database import Reply
     from catalog.migrations.ledger import Ledger
     from catalog.migrations.migration import Script
+    from catalog.migrations.scanner import Statement
     from catalog.migrations.session import Session
 
 # Nothing is wrong with the script: lock_not_available, deadlock_detected, serialization_failure.
@@ -263,6 +264,8 @@ def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:
     if not 0 <= number < len(script.statements):
         return None
     statement = script.statements[number]
+    if (inside := _offset_in_body(statement, error)) is not None:
+        return inside
     lines = re.findall(r"inline_code_block line (\d+)", error.diag.context or "")
     body = next((token for token in statement.tokens if token.kind == "dollar"), None)
     if not lines or body is None or not statement.begins("DO"):
@@ -272,6 +275,20 @@ def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:
     for _ in range(int(lines[-1]) - 1):
         offset = script.text.find("\n", offset) + 1
     return offset + len(script.text[offset:]) - len(script.text[offset:].lstrip(" \t"))
+
+
+def _offset_in_body(statement: Statement, error: psycopg.Error) -> int | None:
+    """The offset of an error that Postgres places in a function's body.
+
+    It would say where in the message that is, but for the copy of the script in the ledger's row,
+    which makes the body stand there twice.
+    """
+    position, body = error.diag.internal_position, error.diag.internal_query
+    for token in statement.tokens if position and body else ():
+        tag = token.text[: token.text.find("$", 1) + 1] if token.kind == "dollar" else "'"
+        if token.kind in ("dollar", "string") and token.text == f"{tag}{body}{tag}":
+            return token.start + len(tag) + int(position or 1) - 1
+    return None
 
 
 def _place(script: Script) -> ScriptPlace:

@@ -22,6 +22,12 @@ _DIRECTIVE = re.compile(r"--\s*migrate:(?P<words>.*)", re.IGNORECASE)
 _TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>0|[0-9]+(ms|s|min|h))")
 _ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
 _NO_TRANSACTION = "no-transaction"
+# How sqlx, morph and Atlas say it, whose histories are named like ours.
+_NO_TRANSACTION_ELSEWHERE = (
+    "-- no-transaction",
+    "-- morph:nontransactional",
+    "-- atlas:txmode none",
+)
 
 _OPENINGS = (("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", "TRANSACTION"))
 _CLOSINGS = tuple(
@@ -92,13 +98,16 @@ class Script:
     def may_run_alone(self) -> bool:
         """Whether it can do without a transaction, should Postgres refuse it in one.
 
-        Histories of other tools have such files, of one statement and without a word about it.
+        Histories of other tools have such files without a word about it: of one statement, or of
+        several that are all of that kind.
         """
-        return (
-            self.transactional
-            and not self.wrapped
-            and len(self.statements) == 1
-            and not self.statements[0].begins("SET")
+        if not self.transactional or self.wrapped:
+            return False
+        if len(self.statements) == 1:
+            return not self.statements[0].begins("SET")
+        return all(
+            "CONCURRENTLY" in statement.words[:4] or statement.begins("VACUUM")
+            for statement in self.statements
         )
 
     @property
@@ -115,7 +124,9 @@ class Script:
         for line in self.text.splitlines(keepends=True):
             if line.strip() and not line.lstrip().startswith("--"):
                 break
-            if found := _DIRECTIVE.fullmatch(line.strip()):
+            if line.strip().lower() in _NO_TRANSACTION_ELSEWHERE:
+                words[_NO_TRANSACTION] = offset
+            elif found := _DIRECTIVE.fullmatch(line.strip()):
                 for word in found["words"].replace(",", " ").split():
                     words[word] = offset + line.index(word)
             offset += len(line)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from catalog.errors import Blocked
     from catalog.migrations.events import Event
 
+_IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 _STARVED = 3.0  # seconds without a server process, until a pooler is taken to have none
 
 
@@ -135,7 +136,7 @@ class Session:
 
     def roll_back(self) -> None:
         """End the transaction that a failure left open, if it left one."""
-        if not self.work.closed:
+        if self.work.pgconn.transaction_status in _IN_TRANSACTION:
             send(self.work, "ROLLBACK")
 
     def stop(self, *, patience: float) -> None:
@@ -156,7 +157,8 @@ class Session:
         Raises:
             DatabaseUnavailable, RunnerBusy: That took longer than we were to wait.
         """
-        if self.work.closed or send(self.work, "ROLLBACK").lost:
+        self.roll_back()
+        if self.work.closed or send(self.work, "SELECT").lost:
             self.work.close()
             self.work = self._connect(self.run, self._open)
         if self._lock:

@@ -47,6 +47,11 @@ PLACES = {
     "SELECT 1;\n  SELECT inverse(0);": "2:3: division by zero",
     "DO $x$\nBEGIN\n    PERFORM 1;\n    PERFORM 1 / 0;\nEND $x$;": "4:5: division by zero",
     "SELECT 'é'; DO $$ BEGIN\nPERFORM inverse(0); END $$;": "2:1: division by zero",
+    "DO $x$\nBEGIN\n    PERFRM 1;\nEND $x$;": "3:5: syntax error at or near",
+    "CREATE FUNCTION z() RETURNS int LANGUAGE plpgsql\nAS $$\nBEGIN\n  RETRN 1;\nEND $$;": (
+        "4:3: syntax error"
+    ),
+    "CREATE FUNCTION z() RETURNS int LANGUAGE sql AS $$\n  SELECT nope\n$$;": "2:10: column",
     "BEGIN;\nSELECT 1;\nSELECT nope;\nCOMMIT;": "3:8: column",
     "-- migrate: no-transaction\nSELECT 1;\nSELECT 'é', nope;": "3:13: column",
     "-- migrate: no-transaction\nVACUUM;\n DO $$\nBEGIN PERFORM 1 / 0; END $$;": "4:1: division",
@@ -69,6 +74,7 @@ def test_an_error_has_its_place_in_the_file(project: Project, content: str) -> N
     failed = project.fail("up")
 
     assert failed.err.startswith(f"0007_x.up.sql:{PLACES[content]}")
+    assert "warning" not in failed.out
 
 
 def test_an_error_shows_the_line_and_all_that_postgres_says(project: Project) -> None:
