@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 _ATTEMPT_TIMEOUT = 15  # seconds; Neon asks for 10 to 15 where a database may have to wake up
 
+# A network that swallows packets looks like a statement that takes long. These find out within
+# half a minute; what the connection string says of them comes first.
+_KEEPALIVE = {
+    "keepalives_idle": "10",  # seconds of silence before the first probe
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",  # milliseconds that what was sent may stay unacknowledged
+}
+
 # A failed connection has no SQLSTATE, only the words of libpq, the server or a pooler.
 _PASSING = re.compile(
     r"""
@@ -73,8 +82,10 @@ def connect(
     """
     deadline = time.monotonic() + wait
     delay, told = 0.1, False
-    given = str(conninfo_to_dict(conninfo).get("connect_timeout") or "")
-    own_timeout = int(given) if given.isdigit() and int(given) > 0 else _ATTEMPT_TIMEOUT
+    given = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value}
+    own = given.get("connect_timeout", "")
+    own_timeout = int(own) if own.isdigit() and int(own) > 0 else _ATTEMPT_TIMEOUT
+    keepalive = {name: value for name, value in _KEEPALIVE.items() if name not in given}
     while True:
         left = max(0.0, deadline - time.monotonic())
         try:
@@ -85,6 +96,7 @@ def connect(
                 client_encoding="utf8",
                 application_name=application_name,
                 connect_timeout=max(1, min(own_timeout, math.ceil(left))),
+                **keepalive,  # type: ignore[arg-type]
             )
         except psycopg.Error as exc:
             cause = connection_failure(exc)

@@ -26,7 +26,7 @@ from catalog.migrations.execute import Execution, send_script
 from catalog.migrations.journal import Journal
 from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
 from catalog.migrations.migration import Script
-from catalog.migrations.plan import History, next_number
+from catalog.migrations.plan import History, find_version, next_number
 from catalog.migrations.session import Session
 
 if TYPE_CHECKING:
@@ -233,12 +233,10 @@ class Runner:
             UnknownVersion: No applied migration with a file is called that.
         """
         applied = {row.name for row in self._history.applied}
-        known = [each for each in self._history.migrations if each.name in applied]
-        for migration in known:
-            if name == migration.name or (name.isdigit() and int(name) == migration.version):
-                send(self._session.work, self._ledger.accept(migration)).rows()
-                return migration
-        raise UnknownVersion(name, [each.name for each in known])
+        known = {each.version: each for each in self._history.migrations if each.name in applied}
+        migration = known[find_version(name, [each.name for each in known.values()])]
+        send(self._session.work, self._ledger.accept(migration)).rows()
+        return migration
 
     def run_seed(self, script: Script) -> list[str]:
         """Run a script of data as one transaction, without a record; returns its command tags.
@@ -320,8 +318,7 @@ class Runner:
             transactional and script is not None and not script.up.may_run_alone
         ):
             done = broken.statement - (broken.state != "done")
-            journal = f"{self._ledger.schema}.{self._ledger.name}_journal"
-            raise HalfDone(broken.name, broken.direction, done, journal)
+            raise HalfDone(broken.name, broken.direction, done, ".".join(self._ledger.journal_name))
 
     def _refuse_edited(self) -> None:
         if edited := self._history.edited:

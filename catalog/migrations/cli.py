@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from catalog.embedded import embedded_database
 from catalog.errors import Advised, CatalogError, Declined, FilesInvalid, Interrupted
 from catalog.migrations import document, report
 from catalog.migrations.apply import Runner
@@ -130,6 +129,8 @@ class _Command:
         with self._entered(acting=True) as runner:
             rows = runner.plan_down(count=count, to=options.to)
             scripts = runner.down_scripts(rows)
+            for path in [script.path for _, script in scripts if script.is_empty]:
+                self._say(report.empty_down(path))
             if options.dry_run:
                 return self._would([(row.name, "down") for row in rows])
             self._ask(runner, [script for _, script in scripts])
@@ -234,6 +235,9 @@ class _Command:
         """The connection string to use, and the words for where it was set."""
         url = load_settings(database_url=self.options.database_url).migrations_database()
         if url is None:
+            # Only whoever needs it waits for its imports.
+            from catalog.embedded import embedded_database
+
             with embedded_database() as server:
                 self.place = server.place
                 yield server.conninfo, "the embedded server"

@@ -65,9 +65,12 @@ class IndexBuild:
     @classmethod
     def of(cls, statement: Statement) -> IndexBuild | None:
         """Read a statement; `None` if it is of another kind."""
+        head = statement.first_words(3)
+        if head[:1] != ("CREATE",) or "INDEX" not in head:
+            return None
         words = list(statement.words)
         rest = (words[1:2] == ["UNIQUE"] and words[2:]) or words[1:]
-        if words[:1] != ["CREATE"] or rest[:1] != ["INDEX"] or "ON" not in words:
+        if rest[:1] != ["INDEX"] or "ON" not in words:
             return None
         start = len(words) - len(rest) + 1
         concurrently = words[start : start + 1] == ["CONCURRENTLY"]

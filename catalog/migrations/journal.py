@@ -45,11 +45,14 @@ _READ = """
      ORDER BY statement;
 """
 
-# Only its own run may still be at work on a statement that it noted.
+# Only its own run may still be at work on a statement that it noted. To other roles than its own
+# Postgres does not tell its state: then it counts as long as it is there.
 _ACTIVE = """
     SELECT count(*)
       FROM pg_stat_activity
-     WHERE application_name = ANY ({runs}) AND state <> 'idle' AND pid <> pg_backend_pid();
+     WHERE application_name = ANY ({runs})
+       AND state IS DISTINCT FROM 'idle'
+       AND pid <> pg_backend_pid();
 """
 
 # Fails on the primary key if another runner has begun the statement.

@@ -176,7 +176,12 @@ class Ledger:
     @property
     def journal(self) -> sql.Identifier:
         """The name of the table beside it that `catalog.migrations.journal` keeps."""
-        return sql.Identifier(self.schema, f"{self.name}_journal")
+        return sql.Identifier(*self.journal_name)
+
+    @property
+    def journal_name(self) -> tuple[str, str]:
+        """The schema and the name of that table."""
+        return self.schema, f"{self.name}_journal"
 
     def read(self, connection: psycopg.Connection) -> list[Applied]:
         """All rows, in the order of application. One round trip; none if there is no table."""

@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE = 1.0  # seconds between two tries
 
-# A server may end transactions that idle or last long; this one does both, on purpose.
+# A server may end transactions that idle or last long; this one does both, on purpose. It should
+# notice within half a minute when our machine or the way to it is gone, and free the lock.
 _TRY = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL idle_in_transaction_session_timeout = 0;
+    SET LOCAL tcp_keepalives_idle = 10;
+    SET LOCAL tcp_keepalives_interval = 5;
+    SET LOCAL tcp_keepalives_count = 3;
     SELECT pg_try_advisory_xact_lock({space}, {key});
 """
 _NO_TRANSACTION_TIMEOUT = "SET LOCAL transaction_timeout = 0;"

@@ -12,22 +12,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.errors import FileProblem, FilesInvalid
-from catalog.migrations.scanner import Statement, Token, fingerprint, split
+from catalog.migrations.scanner import (
+    Statement,
+    Token,
+    fingerprint,
+    is_between_tokens,
+    split,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FILE_NAME = re.compile(r"(?P<name>(?P<version>[0-9]+)_[\w.-]+)\.(?P<direction>up|down)\.sql")
-_DIRECTIVE = re.compile(r"--\s*migrate:(?P<words>.*)", re.IGNORECASE)
+# The others are how sqlx, morph and Atlas, whose histories are named like ours, say no-transaction.
+_DIRECTIVE = re.compile(
+    r"""
+    ^ [ \t]* (?P<line> --
+        (?: [ \t]* migrate: (?P<words> .*)
+          | [ ] (?: no-transaction | morph:nontransactional | atlas:txmode[ ]none )
+        )
+    ) [ \t]* $
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
 _TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>0|[0-9]+(ms|s|min|h))")
 _ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
 _NO_TRANSACTION = "no-transaction"
-# How sqlx, morph and Atlas say it, whose histories are named like ours.
-_NO_TRANSACTION_ELSEWHERE = (
-    "-- no-transaction",
-    "-- morph:nontransactional",
-    "-- atlas:txmode none",
-)
 
 _OPENINGS = (("BEGIN",), ("BEGIN", "WORK"), ("BEGIN", "TRANSACTION"), ("START", "TRANSACTION"))
 _CLOSINGS = tuple(
@@ -57,6 +67,11 @@ class Script:
         """SHA-256 of the text to the letter."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is not even a comment in it."""
+        return not self.text.strip()
+
     @cached_property
     def _all_statements(self) -> list[Statement]:
         return split(self.text)
@@ -68,8 +83,8 @@ class Script:
         return (
             len(found) >= 2
             and self.transactional
-            and found[0].words in _OPENINGS
-            and found[-1].words in _CLOSINGS
+            and found[0].first_words(3) in _OPENINGS
+            and found[-1].first_words(3) in _CLOSINGS
             and not any(map(_controls_transaction, found[1:-1]))
         )
 
@@ -106,7 +121,7 @@ class Script:
         if len(self.statements) == 1:
             return not self.statements[0].begins("SET")
         return all(
-            "CONCURRENTLY" in statement.words[:4] or statement.begins("VACUUM")
+            "CONCURRENTLY" in statement.first_words(4) or statement.begins("VACUUM")
             for statement in self.statements
         )
 
@@ -120,22 +135,25 @@ class Script:
     def _directives(self) -> dict[str, int]:
         """The words of the lines `-- migrate: …` above the first statement, with their offsets."""
         words: dict[str, int] = {}
-        offset = 0
-        for line in self.text.splitlines(keepends=True):
-            if line.strip() and not line.lstrip().startswith("--"):
-                break
-            if line.strip().lower() in _NO_TRANSACTION_ELSEWHERE:
-                words[_NO_TRANSACTION] = offset
-            elif found := _DIRECTIVE.fullmatch(line.strip()):
-                for word in found["words"].replace(",", " ").split():
-                    words[word] = offset + line.index(word)
-            offset += len(line)
+        for found in self._directive_lines(0, self._first_start):
+            if found["words"] is None:
+                words[_NO_TRANSACTION] = found.start("line")
+            for word in (found["words"] or "").replace(",", " ").split():
+                words[word] = found.start("words") + found["words"].index(word)
         return words
+
+    def _directive_lines(self, start: int, end: int) -> Iterator[re.Match[str]]:
+        for found in _DIRECTIVE.finditer(self.text, start, end):
+            if is_between_tokens(self.text, found.start("line")):
+                yield found
+
+    @property
+    def _first_start(self) -> int:
+        """Where the first statement begins."""
+        return self._all_statements[0].start if self._all_statements else len(self.text)
 
     def problems(self) -> Iterator[FileProblem]:
         """What keeps this script from being run, with the places."""
-        if not self.text.strip():
-            yield FileProblem(self.path, "is empty", "write a comment into it if that is meant")
         for word, offset in self._directives.items():
             if word != _NO_TRANSACTION and not _TIMEOUT.fullmatch(word):
                 yield self._problem_at(
@@ -143,18 +161,25 @@ class Script:
                     f'has an unknown directive "{word}"',
                     f"there are {_NO_TRANSACTION}, lock_timeout=2s and statement_timeout=1min",
                 )
-        for token in (token for each in self._all_statements for token in each.tokens):
-            if not token.closed:
-                yield self._problem_at(token.start, _unclosed(token), "close it")
-            elif token.text == "\\":
+        for late in self._directive_lines(self._first_start, len(self.text)):
+            if late["words"] is not None:
                 yield self._problem_at(
-                    token.start, "has a psql command, which only psql knows", "write it as SQL"
+                    late.start("line"),
+                    "has a directive below its first statement, where it says nothing",
+                    "move the line to the head of the file",
+                )
+        for flaw in (flaw for each in self._all_statements for flaw in each.flaws):
+            if not flaw.closed:
+                yield self._problem_at(flaw.start, _unclosed(flaw), "close it")
+            else:
+                yield self._problem_at(
+                    flaw.start, "has a psql command, which only psql knows", "write it as SQL"
                 )
         for statement in self.statements:
             if _controls_transaction(statement):
                 yield self._problem_at(
                     statement.start,
-                    f"has its own {statement.tokens[0].word}",
+                    f"has its own {statement.first_words(1)[0]}",
                     "a migration is one transaction already, with its record; remove it"
                     if self.transactional
                     else "every statement is a transaction of its own here; put what belongs"
@@ -226,6 +251,11 @@ def load_migrations(directory: Path) -> list[Migration]:
             reason = _reason(exc)
             problems.append(FileProblem(shown_path, f"cannot be read: {reason}", "mend the file"))
             continue
+        # Other tools' histories are full of empty down files for what cannot be taken back.
+        if named["direction"] == "up" and script.is_empty:
+            problems.append(
+                FileProblem(shown_path, "is empty", "write a comment into it if that is meant")
+            )
         problems.extend(script.problems())
         scripts[named["name"], named["direction"]] = script
     if not scripts and not problems:
@@ -310,7 +340,7 @@ def _shown(directory: Path) -> str:
 
 
 def _controls_transaction(statement: Statement) -> bool:
-    first, second = (*(token.word for token in statement.tokens[:2]), "")[:2]
+    first, second = (*statement.first_words(2), "", "")[:2]
     return first in _TRANSACTION_CONTROL or f"{first} {second}" in _TRANSACTION_CONTROL
 
 

@@ -95,7 +95,7 @@ class History:
             UnknownVersion: No migration is called `to`.
         """
         if to is not None:
-            target = self._find(to, [migration.name for migration in self.migrations])
+            target = find_version(to, [migration.name for migration in self.migrations])
             return [migration for migration in self.pending if migration.version <= target]
         return self.pending[:count]
 
@@ -110,7 +110,7 @@ class History:
         newest_first = self.applied[::-1]
         if to is not None:
             known = [migration.name for migration in self.migrations]
-            target = self._find(to, [*known, *(row.name for row in self.missing)])
+            target = find_version(to, [*known, *(row.name for row in self.missing)])
             staying = [row for row in newest_first if version_of(row.name) == target]
             after = staying[0].position if staying else None
             return [
@@ -120,14 +120,18 @@ class History:
             ]
         return list(newest_first[:count])
 
-    @staticmethod
-    def _find(wanted: str, names: list[str]) -> int:
-        """The version meant by a number, with or without zeros before it, or by a name."""
-        for name in names:
-            number = version_of(name)
-            if wanted == name or (_NUMBER.fullmatch(wanted) and int(wanted) == number):
-                return number
-        raise UnknownVersion(wanted, sorted(names, key=version_of))
+
+def find_version(wanted: str, names: Sequence[str]) -> int:
+    """The version meant by a number, with or without zeros before it, or by a name.
+
+    Raises:
+        UnknownVersion: None of the names is meant.
+    """
+    for name in names:
+        number = version_of(name)
+        if wanted == name or (_NUMBER.fullmatch(wanted) and int(wanted) == number):
+            return number
+    raise UnknownVersion(wanted, sorted(names, key=version_of))
 
 
 def next_number(names: Sequence[str]) -> str:

@@ -96,12 +96,12 @@ def outcome(finished: Sequence[Finished], history: History, *, nothing: str) -> 
 
 def newest_after(finished: Sequence[Finished], history: History) -> str | None:
     """The migration that the database is at, once these were applied or reverted."""
-    names = [row.name for row in history.applied]
+    names = dict.fromkeys(row.name for row in history.applied)
     for event in finished:
-        names = [name for name in names if name != event.name]
+        names.pop(event.name, None)
         if event.direction == "up":
-            names.append(event.name)
-    return names[-1] if names else None
+            names[event.name] = None
+    return next(reversed(names), None)
 
 
 def warnings(history: History, finished: Sequence[Finished]) -> list[str]:
@@ -148,6 +148,11 @@ def status_summary(history: History) -> str:
     pending = len(history.pending)
     follows = f"{pending} pending: bin/migrate up" if pending else "nothing is pending"
     return f"{len(history.applied)} applied, {follows}"
+
+
+def empty_down(path: str) -> str:
+    """A down file that takes nothing back."""
+    return f"  {path} is empty: nothing is taken back but the record"
 
 
 def dry_run(names: Sequence[str], direction: str) -> str:

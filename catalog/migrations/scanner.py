@@ -9,24 +9,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Classes are written as what they leave out: Python takes long to compile a range up to U+10FFFF.
+_LETTER = r"[^\x00-@\[-^`{-\x7f]"
+_LETTERS = r"[^\x00-\#%-/:-@\[-^`{-\x7f]"  # with digits and $
+_LETTERS_OR_QUOTE = r"[^\x00-\#%(-/:-@\[-^`{-\x7f]"  # and ' and &, as in E'…' and U&"…"
+
+# Blanks and comments, then a token: of two alternatives one always matches (the end, or any sign),
+# so that nothing is tried twice. Words that begin no string come first, since most tokens are.
 _TOKEN = re.compile(
-    r"""
-      (?P<space>        [ \t\n\r\f\v]+ | --[^\n\r]* )
-    | (?P<comment>      /\* )
-    | (?P<escape>       [eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!') )
-    | (?P<string>       (?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'(?!')
+    rf"""
+    [ \t\n\r\f\v]* (?: --[^\n\r]* [ \t\n\r\f\v]* )*
+    (?:
+        (?P<word>       {_LETTER}{_LETTERS}* (?!{_LETTERS_OR_QUOTE}) )
+      | (?P<end>        \Z )
+      | (?P<comment>    /\* )
+      | (?P<escape>     [eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!') )
+      | (?P<string>     (?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'(?!')
                       | (?:[uU]&)?"[^"]*(?:""[^"]*)*"(?!") )
-    | (?P<open>         [eE]?'.* | ".* )
-    | (?P<dollar>       \$ (?: [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]* )? \$ )
-    | (?P<word>         [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]* )
-    | (?P<number>       [0-9][0-9A-Za-z_]* | \$[0-9]+ )
-    | (?P<operator>     (?: (?!--|/\*) [~!@\#^&|`?+\-*/%<>=] )+ )
-    | (?P<other>        . )
+      | (?P<open>       [eE]?'.* | ".* )
+      | (?P<dollar>     \$ (?: {_LETTER} [^\x00-/:-@\[-^`{{-\x7f]* )? \$ )
+      | (?P<name>       {_LETTER}{_LETTERS}* )
+      | (?P<number>     [0-9][0-9A-Za-z_]* | \$[0-9]+ )
+      | (?P<operator>   (?: (?!--|/\*) [~!@\#^&|`?+\-*/%<>=] )+ )
+      | (?P<other>      . )
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -35,7 +48,6 @@ _CONTINUED = re.compile(
     r"""[ \t\f\v]*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'(?!')""",
     re.DOTALL,
 )
-_BLOCK_WORDS = ("ATOMIC", "CASE", "END")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -56,99 +68,128 @@ class Statement:
     """A statement without the semicolon that ends it."""
 
     text: str
-    tokens: tuple[Token, ...]
+    start: int
+    """The offset of its first token, in characters."""
+    flaws: tuple[Token, ...] = ()
+    """Quotes and comments without an end, and backslashes, which only psql knows."""
 
-    @property
-    def start(self) -> int:
-        """The offset of its first token, in characters."""
-        return self.tokens[0].start
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """All its tokens. A statement of data can have millions: ask only where they are needed."""
+        return tuple(tokens(self.text, self.start))
 
     @property
     def words(self) -> tuple[str, ...]:
         """All its tokens as words: empty where a token is something else."""
         return tuple(token.word for token in self.tokens)
 
+    def first_words(self, count: int) -> tuple[str, ...]:
+        """So many of them, or fewer."""
+        return tuple(token.word for token in islice(tokens(self.text), count))
+
     def begins(self, *words: str) -> bool:
         """Whether these are its first words."""
-        return all(token.word == word for token, word in zip(self.tokens, words, strict=False))
+        return self.first_words(len(words)) == words
 
 
-def tokens(text: str) -> Iterator[Token]:
-    """The tokens of a text, in order. An open comment at its end counts as a token."""
-    at = 0
-    while found := _TOKEN.match(text, at):
-        kind, end, start = found.lastgroup, found.end(), at
-        at = end
-        if kind == "space":
-            continue
-        if kind == "word":
-            yield Token(kind, found[0], start, found[0].upper())
-        elif kind == "escape":
-            while more := _CONTINUED.match(text, at):
-                at = more.end()
-            yield Token("string", text[start:at], start)
-        elif kind == "comment":
-            at, closed = _end_of_comment(text, start)
-            if not closed:
-                yield Token(kind, text[start:], start, closed=False)
-        elif kind == "dollar":
-            closing = text.find(found[0], end)
-            at = closing + len(found[0]) if closing >= 0 else len(text)
-            yield Token(kind, text[start:at], start, closed=closing >= 0)
-        else:
-            yield Token(str(kind), found[0], start, closed=kind != "open")
+def tokens(text: str, offset: int = 0) -> Iterator[Token]:
+    """The tokens of a text, in order. An open comment at its end counts as a token.
+
+    `offset` is that of the text in the one that the places are to be counted in.
+    """
+    for kind, start, end, closed in _pieces(text):
+        piece = text[start:end]
+        word = piece.upper() if kind == "word" else ""
+        yield Token(kind, piece, offset + start, word, closed)
 
 
 def split(text: str) -> list[Statement]:
     """The statements of a text. What holds only blanks and comments is no statement."""
     statements: list[Statement] = []
-    current: list[Token] = []
+    begin = last = -1
     parentheses = blocks = 0
-    for token in tokens(text):
-        sign = token.text
+    flaws: list[Token] = []
+    creates, before = False, ""
+    for kind, start, end, closed in _pieces(text):
+        sign = text[start] if kind == "other" else ""
         if sign == ";" and parentheses == 0 and blocks == 0:
-            if current:
-                statements.append(_statement(text, current))
-            current = []
+            if begin >= 0:
+                statements.append(Statement(text[begin:last], begin, tuple(flaws)))
+            begin, flaws = -1, []
             continue
-        current.append(token)
-        if sign == "(":
+        if begin < 0:
+            begin = start
+            creates = text[start:end].upper() == "CREATE"
+        last = end
+        if not closed or sign == "\\":
+            flaws.append(Token(kind, text[start:end], start, closed=closed))
+        elif sign == "(":
             parentheses += 1
         elif sign == ")":
             parentheses = max(0, parentheses - 1)
-        elif token.word in _BLOCK_WORDS and parentheses == 0:
-            blocks = _blocks_after(blocks, current)
-    if current:
-        statements.append(_statement(text, current))
+        elif creates and kind == "word" and parentheses == 0:
+            word = text[start:end].upper()
+            if (before, word) != ("BEGIN", "ATOMIC") or _creates_routine(text[begin:start]):
+                blocks = _blocks_after(blocks, before, word)
+            before = word
+    if begin >= 0:
+        statements.append(Statement(text[begin:last], begin, tuple(flaws)))
     return statements
+
+
+def is_between_tokens(text: str, offset: int) -> bool:
+    """Whether no quote and no block comment is open there."""
+    return all(closed for *_, closed in _pieces(text[:offset]))
 
 
 def fingerprint(text: str) -> str:
     """What the text means to Postgres: its tokens, without comments and blanks."""
-    return "\n".join(token.text for token in tokens(text))
+    return "\n".join(text[start:end] for _, start, end, _ in _pieces(text))
 
 
-def _statement(text: str, parts: list[Token]) -> Statement:
-    return Statement(text[parts[0].start : parts[-1].start + len(parts[-1].text)], tuple(parts))
+def _pieces(text: str) -> Iterator[tuple[str, int, int, bool]]:
+    """The kind of every token, where it begins and ends, and whether a quote has its end."""
+    match = _TOKEN.match
+    at = 0
+    while found := match(text, at):
+        kind = found.lastgroup or "end"
+        start, at = found.span(kind)
+        if kind == "end":
+            return
+        closed = True
+        if kind == "name":
+            kind = "word"
+        elif kind == "escape":
+            while more := _CONTINUED.match(text, at):
+                at = more.end()
+            kind = "string"
+        elif kind == "open":
+            closed = False
+        elif kind == "dollar":
+            opening = text[start:at]
+            closing = text.find(opening, at)
+            closed = closing >= 0
+            at = closing + len(opening) if closed else len(text)
+        elif kind == "comment":
+            at, closed = _end_of_comment(text, start)
+            if closed:
+                continue
+        yield kind, start, at, closed
 
 
-def _blocks_after(blocks: int, current: list[Token]) -> int:
-    """How deep in `BEGIN ATOMIC … END` the text is after its latest token."""
-    word = current[-1].word
-    if word == "ATOMIC" and len(current) > 1 and current[-2].word == "BEGIN":
-        return blocks + 1 if _creates_routine(current) else blocks
-    if blocks and word == "CASE":  # it ends with END, too
-        return blocks + 1
-    if blocks and word == "END":
-        return blocks - 1
-    return blocks
+def _blocks_after(blocks: int, before: str, word: str) -> int:
+    """How deep in `BEGIN ATOMIC … END` a routine is after two words."""
+    if (before, word) == ("BEGIN", "ATOMIC") or (blocks and word == "CASE"):
+        return blocks + 1  # CASE ends with END, too
+    return blocks - 1 if blocks and word == "END" else blocks
 
 
-def _creates_routine(current: list[Token]) -> bool:
-    words = [token.word for token in current[:4]]
-    if words[:3] == ["CREATE", "OR", "REPLACE"]:
-        words[:3] = ["CREATE"]
-    return words[0] == "CREATE" and words[1] in ("FUNCTION", "PROCEDURE")
+def _creates_routine(statement: str) -> bool:
+    """Whether it makes what alone may have statements with semicolons for its body."""
+    words = [token.word for token in islice(tokens(statement), 4)]
+    if words[1:3] == ["OR", "REPLACE"]:
+        del words[1:3]
+    return words[1:2] in (["FUNCTION"], ["PROCEDURE"])
 
 
 def _end_of_comment(text: str, start: int) -> tuple[int, bool]:
