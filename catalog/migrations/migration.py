@@ -155,14 +155,15 @@ class Script:
     def problems(self) -> Iterator[FileProblem]:
         """What keeps this script from being run, with the places."""
         for word, offset in self._directives.items():
-            if word != _NO_TRANSACTION and not _TIMEOUT.fullmatch(word):
+            if not _is_directive(word):
                 yield self._problem_at(
                     offset,
                     f'has an unknown directive "{word}"',
                     f"there are {_NO_TRANSACTION}, lock_timeout=2s and statement_timeout=1min",
                 )
         for late in self._directive_lines(self._first_start, len(self.text)):
-            if late["words"] is not None:
+            words = (late["words"] or "").replace(",", " ").split()
+            if words and all(map(_is_directive, words)):
                 yield self._problem_at(
                     late.start("line"),
                     "has a directive below its first statement, where it says nothing",
@@ -337,6 +338,10 @@ def _reason(exc: OSError | ValueError) -> str:
 def _shown(directory: Path) -> str:
     relative = os.path.relpath(directory)
     return str(directory) if relative.startswith("..") else relative
+
+
+def _is_directive(word: str) -> bool:
+    return word == _NO_TRANSACTION or _TIMEOUT.fullmatch(word) is not None
 
 
 def _controls_transaction(statement: Statement) -> bool:

@@ -183,6 +183,15 @@ def test_a_file_without_a_text_for_postgres_is_a_problem(
     assert problem == f"1_a.up.sql: {said}"
 
 
+def test_an_empty_down_file_takes_nothing_back(folder: Folder) -> None:
+    folder.write({"1_a.up.sql": "SELECT 1;", "1_a.down.sql": ""})
+
+    [migration] = folder.load()
+
+    assert migration.down
+    assert migration.down.is_empty
+
+
 def test_a_file_of_comments_alone_is_meant_so(folder: Folder) -> None:
     folder.write({"1_a.up.sql": "-- Nothing is to be done any more.\n"})
 
@@ -195,7 +204,6 @@ def test_all_problems_of_all_files_are_said_at_once(folder: Folder) -> None:
     folder.write(
         {
             "0001_a.up.sql": "BEGIN;\nSELECT 1;",
-            "0001_a.down.sql": "",
             "0001_b.up.sql": "SELECT 1;\n  ROLLBACK; COMMIT;",
             "0002_c.down.sql": "ABORT",
             "0003_d.up.sql": b"\xff",
@@ -204,7 +212,6 @@ def test_all_problems_of_all_files_are_said_at_once(folder: Folder) -> None:
     )
 
     assert sorted(folder.problems()) == [
-        "0001_a.down.sql: is empty",
         "0001_a.up.sql:1:1: has its own BEGIN",
         f"0001_b.up.sql: has the number of {folder.path / '0001_a.up.sql'}",
         "0001_b.up.sql:2:13: has its own COMMIT",
@@ -302,7 +309,9 @@ def test_even_without_a_transaction_some_things_are_refused(sql: str) -> None:
         ("-- no-transaction", False),  # sqlx says it so
         ("-- no transaction", True),
         ("/* migrate: no-transaction */", True),
-        ("SELECT 1;\n-- migrate: no-transaction", True),
+        ("/*\n-- migrate: no-transaction\n*/", True),
+        ("/* A licence,\n   in a block. */\n\n-- migrate: no-transaction", False),
+        ("-- Why, and /* no block\n-- migrate: no-transaction", False),
     ],
 )
 def test_the_first_line_may_refuse_a_transaction(first_line: str, transactional: bool) -> None:
@@ -315,6 +324,35 @@ def test_an_unknown_directive_is_refused(word: str) -> None:
 
     assert problem.startswith("1:")
     assert word in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("SELECT 1;\n-- migrate: no-transaction\nSELECT 2;", "2:1"),
+        ("SELECT 1;\n  -- migrate: lock_timeout=1s", "2:3"),
+        ("SELECT\n-- migrate: no-transaction\n1;", "2:1"),
+        ("BEGIN;\n-- migrate: lock_timeout=1s\nSELECT 1;\nCOMMIT;", "2:1"),
+    ],
+)
+def test_a_directive_below_the_first_statement_is_refused(text: str, place: str) -> None:
+    assert problems_of(text) == [
+        f"{place} has a directive below its first statement, where it says nothing"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT '\n-- migrate: no-transaction\n';",
+        "SELECT 1; /*\n-- migrate: no-transaction\n*/",
+        "DO $$\n-- migrate: no-transaction\n$$;",
+        "SELECT 1; -- migrate: no-transaction",
+        "SELECT 1;\n-- no-transaction",
+    ],
+)
+def test_what_only_looks_like_a_directive_is_let_be(text: str) -> None:
+    assert problems_of(text) == []
 
 
 # --- BEGIN … COMMIT around a whole file

@@ -106,6 +106,17 @@ def test_down_goes_as_far_as_it_is_told(
     assert project.tables == [name[-1] for name in expected]
 
 
+def test_an_empty_down_file_is_said_to_take_nothing_back(project: Project) -> None:
+    project.write({**THREE, "0003_c.down.sql": ""})
+    project.succeed("up")
+
+    done = project.succeed("down")
+
+    assert "0003_c.down.sql is empty: nothing is taken back but the record" in done.out
+    assert project.applied == ["0001_a", "0002_b"]
+    assert project.tables == ["a", "b", "c"]
+
+
 def test_down_with_nothing_applied_has_nothing_to_do(project: Project) -> None:
     project.write(THREE)
 
