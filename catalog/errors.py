@@ -6,7 +6,7 @@
     │   ├── EmbeddedServerError     the embedded Postgres is missing or does not start
     │   ├── DatabaseUnavailable     no connection could be made
     │   └── NewMigrationRefused     no files can be written for that name or those columns
-    └── MigrationError            worded by `catalog.migrations.report`
+    └── MigrationError            worded by `catalog.migrations.explain`
         ├── FilesInvalid            migration files, or a script, are not in order
         ├── UnknownVersion          no migration has the version asked for
         ├── HistoryRefused          files and ledger contradict each other
@@ -20,7 +20,7 @@
         ├── ScriptFailed            Postgres refused a script
         └── Interrupted             Ctrl-C or SIGTERM arrived during a script
 
-Errors carry facts; those of the runner are put into words in one place, `report`.
+Errors carry facts; those of the runner are put into words in one place, `explain`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ import uvicorn
 from catalog.api.app import create_app
 from catalog.embedded import embedded_database
 from catalog.errors import CatalogError, DatabaseUnavailable, SettingsError
-from catalog.migrations import report
+from catalog.migrations import explain, report
 from catalog.migrations.apply import Runner
 from catalog.migrations.cli import DEFAULT_DIRECTORY, DEFAULT_SEED
 from catalog.migrations.ledger import DEFAULT_TABLE
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _Stopped:
         return 0
     except CatalogError as exc:
-        _say(report.error_text(exc), file=sys.stderr)
+        _say(explain.error_text(exc), file=sys.stderr)
         return 1
 
 
@@ -154,7 +154,7 @@ def _make_ready(conninfo: str, place: str) -> None:
             runner.up()
         except CatalogError as exc:
             finished = runner.finished
-            text = report.error_text(exc, history=runner.history, finished=finished)
+            text = explain.error_text(exc, history=runner.history, finished=finished)
             raise _Reported(text) from exc
         if runner.finished:
             _say(report.outcome(runner.finished, runner.history, nothing="apply"))
@@ -188,7 +188,7 @@ def _look_at(url: DatabaseUrl, table: str) -> None:
             raise
         _say(f"{exc.problem}; requests are answered with 503 until it is there", file=sys.stderr)
     except (CatalogError, psycopg.Error) as exc:
-        words = report.error_text(exc) if isinstance(exc, CatalogError) else str(exc).strip()
+        words = explain.error_text(exc) if isinstance(exc, CatalogError) else str(exc).strip()
         _say(f"Cannot tell whether migrations are pending: {words}", file=sys.stderr)
 
 

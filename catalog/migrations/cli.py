@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from catalog.errors import Advised, CatalogError, Declined, FilesInvalid, Interrupted
-from catalog.migrations import document, report
+from catalog.migrations import document, explain, report
 from catalog.migrations.apply import Runner
 from catalog.migrations.ledger import DEFAULT_TABLE
 from catalog.migrations.losses import losses
@@ -109,7 +109,7 @@ class _Command:
         history = self._runner.history if self._runner else None
         finished = self._runner.finished if self._runner else ()
         self._terminal.clear()
-        print(report.error_text(error, history=history, finished=finished), file=sys.stderr)
+        print(explain.error_text(error, history=history, finished=finished), file=sys.stderr)
         if self.options.json:
             _print_json(document.run(self.place, history, finished, failure=error))
         return 128 + error.signal_number if isinstance(error, Interrupted) else 1

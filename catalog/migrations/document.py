@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from catalog.errors import FilesInvalid, ScriptFailed
+from catalog.migrations.explain import error_text
 from catalog.migrations.migration import version_of
 from catalog.migrations.position import Position
-from catalog.migrations.report import error_text, newest_after
+from catalog.migrations.report import newest_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

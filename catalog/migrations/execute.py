@@ -26,14 +26,8 @@ from catalog.migrations.events import Finished, Retrying, Started
 from catalog.migrations.indexes import STATEMENT, refuse_invalid
 from catalog.migrations.journal import Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
-from catalog.migrations.untransacted import (
-    LOCK_TIMEOUT,
-    NEEDS_NO_TRANSACTION,
-    RESET,
-    UntransactedScript,
-    first_look,
-    set_values,
-)
+from catalog.migrations.preamble import first_look, reset, set_values, timeouts
+from catalog.migrations.untransacted import NEEDS_NO_TRANSACTION, UntransactedScript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -170,11 +164,12 @@ class Execution:
         before, after = self._record(None)
         head = [
             "BEGIN;\n",
-            *set_values({"lock_timeout": LOCK_TIMEOUT, **script.timeouts}, local=True),
+            *set_values(timeouts(script), local=True),
             work_guard(self._ledger.key),
             before,
         ]
-        tail = f"{refuse_invalid(script.statements)}{self._reset}{after}COMMIT;"
+        check, undo = refuse_invalid(script.statements), reset(self._ledger, self._session.run)
+        tail = f"{check}{undo}{after}COMMIT;"
         send_script(self._session, script, head, tail, name=self._name)
 
     def _run_in_steps(self, resume_at: int | None) -> None:
@@ -202,7 +197,8 @@ class Execution:
                 ) from reply.error
         guard, drop = work_guard(self._ledger.key), Journal(self._ledger).drop()
         row = "".join(self._record(time.monotonic() - self._began))
-        message = f"BEGIN READ WRITE;{self._reset}{guard}{row}{drop}COMMIT;"
+        undo = reset(self._ledger, self._session.run)
+        message = f"BEGIN READ WRITE;{undo}{guard}{row}{drop}COMMIT;"
         reply, _ = self._session.send(message, script=self._name)
         if reply.error is None:
             return
@@ -213,14 +209,6 @@ class Execution:
         raise ScriptFailed(
             _place(script), _report(reply.error), done=steps.done, lost=reply.lost
         ) from reply.error
-
-    @property
-    def _reset(self) -> str:
-        if not self._ledger.pooled:
-            return RESET
-        # A pooler takes what its server connection falls back to for what we want.
-        ours = {"application_name": self._session.run, "client_encoding": "UTF8"}
-        return RESET + "".join(set_values(ours, local=False))
 
 
 def send_script(

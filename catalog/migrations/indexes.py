@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from catalog.database import send
+from catalog.migrations.scanner import qualified_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import psycopg
 
     from catalog.migrations.scanner import Statement
 
@@ -38,7 +43,7 @@ BEGIN
 END
 """
 
-OF_TABLE = """
+_OF_TABLE = """
     SELECT index.indexrelid,
            format('%I.%I', namespace.nspname, class.relname),
            class.relname,
@@ -80,7 +85,7 @@ class IndexBuild:
         on = words.index("ON", start)
         name = _folded(statement.tokens[start].text) if on > start else None
         first = on + 1 + (words[on + 1 : on + 2] == ["ONLY"])
-        return cls(qualified_name(statement, first), name, concurrently, if_not_exists)
+        return cls(qualified_name(statement.tokens[first:]), name, concurrently, if_not_exists)
 
     def refuse_invalid(self, number: int) -> str:
         """A statement that fails if the index of that name is INVALID.
@@ -111,16 +116,15 @@ def refuse_invalid(statements: Sequence[Statement]) -> str:
     )
 
 
-def qualified_name(statement: Statement, first: int) -> str:
-    """The name, with its schema, that begins at a token, as it is written."""
-    parts = [statement.tokens[first].text]
-    for dot, part in zip(
-        statement.tokens[first + 1 :: 2], statement.tokens[first + 2 :: 2], strict=False
-    ):
-        if dot.text != ".":
-            break
-        parts.append(part.text)
-    return ".".join(parts)
+def indexes_on(
+    connection: psycopg.Connection, build: IndexBuild
+) -> dict[int, tuple[str, str, bool]]:
+    """The indexes of the table by oid: qualified name, name, and whether it is valid."""
+    message = sql.SQL(_OF_TABLE).format(table=sql.Literal(build.table)).as_string()
+    return {
+        int(oid or 0): (str(qualified), str(name), valid == "t")
+        for oid, qualified, name, valid in send(connection, message).rows()
+    }
 
 
 def _folded(identifier: str) -> str:

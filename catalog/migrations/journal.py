@@ -95,7 +95,7 @@ class Entry:
     """The application name of the run that began it."""
     script: str
     """The statement's text as it was then."""
-    indexes: frozenset[int]
+    indexes: frozenset[int] = frozenset()
     """The indexes that its table had before it, by oid, where it builds one."""
 
 

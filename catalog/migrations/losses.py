@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from catalog.migrations.scanner import qualified_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -102,13 +104,7 @@ def _without(tokens: Sequence[Token], *words: str) -> list[Token]:
 
 def _name(tokens: Sequence[Token]) -> str:
     """The name, with its schema, that an item begins with."""
-    rest = _without(tokens, "TABLE", "IF", "EXISTS", "ONLY")
-    name = rest[0].text if rest else ""
-    for dot, part in zip(rest[1::2], rest[2::2], strict=False):
-        if dot.text != ".":
-            break
-        name += f".{part.text}"
-    return name
+    return qualified_name(_without(tokens, "TABLE", "IF", "EXISTS", "ONLY"))
 
 
 def _after_name(tokens: Sequence[Token]) -> list[Token]:

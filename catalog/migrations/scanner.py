@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # Classes are written as what they leave out: Python takes long to compile a range up to U+10FFFF.
 _LETTER = r"[^\x00-@\[-^`{-\x7f]"
@@ -140,6 +140,16 @@ def split(text: str) -> list[Statement]:
 def is_between_tokens(text: str, offset: int) -> bool:
     """Whether no quote and no block comment is open there."""
     return all(closed for *_, closed in _pieces(text[:offset]))
+
+
+def qualified_name(parts: Sequence[Token]) -> str:
+    """The name, with its schema, that begins with the first of these tokens, as it is written."""
+    name = parts[0].text if parts else ""
+    for dot, part in zip(parts[1::2], parts[2::2], strict=False):
+        if dot.text != ".":
+            break
+        name += f".{part.text}"
+    return name
 
 
 def fingerprint(text: str) -> str:

@@ -43,7 +43,7 @@ class Host:
 
     def start(self, project: Project, *arguments: str) -> subprocess.Popen[str]:
         """Run `bin/migrate` over there."""
-        command = [project.tree.path / "bin/migrate", "--dir", project.folder, *arguments]
+        command = [str(project.tree.path / "bin/migrate"), "--dir", str(project.folder), *arguments]
         return subprocess.Popen(
             ["ip", "netns", "exec", self.name, *command],
             cwd=project.folder,
