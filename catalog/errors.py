@@ -5,6 +5,7 @@
     │   ├── SettingsError           a variable, option or connection string is not usable
     │   ├── EmbeddedServerError     the embedded Postgres is missing or does not start
     │   ├── DatabaseUnavailable     no connection could be made
+    │   ├── ScratchUnavailable      there is no place for a scratch database
     │   └── NewMigrationRefused     no files can be written for that name or those columns
     └── MigrationError            worded by `catalog.migrations.explain`
         ├── FilesInvalid            migration files, or a script, are not in order
@@ -63,6 +64,10 @@ class DatabaseUnavailable(Advised):
     def __init__(self, problem: str, advice: str, *, passing: bool) -> None:
         super().__init__(problem, advice)
         self.passing = passing
+
+
+class ScratchUnavailable(Advised):
+    """There is no server to make a scratch database on, or none may be made there."""
 
 
 class NewMigrationRefused(Advised):

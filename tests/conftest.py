@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--all"):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
+    cases = Counter[object]()
+    slow = []
+    for item in items:
+        few = item.get_closest_marker("few")
+        function = getattr(item, "function", None)
+        cases[function] += 1
+        if item.get_closest_marker("slow") or (few and cases[function] > few.args[0]):
+            slow.append(item)
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]

@@ -134,7 +134,7 @@ class Runner:
         wanted = self.plan_up(count=count, to=to, out_of_order=out_of_order)
         if not wanted:
             return
-        with self._locked(create=True):
+        with self.locked(create=True):
             again = self.plan_up(to=to, out_of_order=out_of_order)
             if count is not None:
                 # Others may have reverted what we were to build upon.
@@ -143,7 +143,7 @@ class Runner:
                 again = self.plan_up(to=to, out_of_order=out_of_order)
             self._refuse_half_done("up", again[0].name if again else "", resume_at)
             for migration in again:
-                self._apply(migration, resume_at)
+                self.apply(migration, resume_at)
                 resume_at = None
 
     def down(
@@ -159,13 +159,13 @@ class Runner:
         wanted = [row.name for row in self.plan_down(count=count, to=to)]
         if not wanted:
             return
-        with self._locked():
+        with self.locked():
             # What others did meanwhile is not done twice, and what they added is not buried.
             newest_first = self.plan_down(count=None)
             rows = list(takewhile(lambda row: row.name in wanted, newest_first))
             self._refuse_half_done("down", rows[0].name if rows else "", resume_at)
             for row, script in self.down_scripts(rows):
-                self._revert(row, script, resume_at)
+                self.revert(row.name, script, resume_at)
                 resume_at = None
 
     def redo(self) -> None:
@@ -178,13 +178,13 @@ class Runner:
         newest = self._newest_with_file()
         if newest is None:
             return
-        with self._locked():
+        with self.locked():
             self._refuse_half_done("down", newest.name, None)
             # Another runner may have reverted it, or added to it, meanwhile.
             if self._history.newest == newest.name:
                 for row, script in self.down_scripts(self.plan_down()):
-                    self._revert(row, script, None)
-                    self._apply(newest, None)
+                    self.revert(row.name, script)
+                    self.apply(newest)
 
     def _newest_with_file(self) -> Migration | None:
         name = self._history.newest
@@ -247,7 +247,12 @@ class Runner:
         reply = send_script(self._session, script, ["BEGIN;\n"], "COMMIT;")
         return reply.tags[1:-1]
 
-    def _apply(self, migration: Migration, resume_at: int | None) -> None:
+    def apply(self, migration: Migration, resume_at: int | None = None) -> None:
+        """Apply one migration, whatever else is pending. The lock has to be held.
+
+        Raises:
+            ScriptFailed, ResumeUnclear, Interrupted, RunnerBusy: As for `up`.
+        """
         claim = self._ledger.claim(migration)
         Execution(
             self._session,
@@ -259,13 +264,18 @@ class Runner:
             done=self._done,
         ).settle(resume_at)
 
-    def _revert(self, row: Applied, script: Script, resume_at: int | None) -> None:
-        release = self._ledger.release(row.name)
+    def revert(self, name: str, script: Script, resume_at: int | None = None) -> None:
+        """Revert one migration by that script. The lock has to be held.
+
+        Raises:
+            ScriptFailed, ResumeUnclear, Interrupted, RunnerBusy: As for `down`.
+        """
+        release = self._ledger.release(name)
         Execution(
             self._session,
             self._ledger,
             script,
-            name=row.name,
+            name=name,
             direction="down",
             record=lambda _: (release, ""),
             done=self._done,
@@ -276,7 +286,7 @@ class Runner:
         self._tell(event)
 
     @contextmanager
-    def _locked(self, *, create: bool = False) -> Iterator[None]:
+    def locked(self, *, create: bool = False) -> Iterator[None]:
         """Hold the lock, with the ledger read again, and tell what others did meanwhile."""
         with self._session.locked(self._ledger.key, pooled=self._ledger.pooled):
             before = {row.name for row in self._history.applied}
@@ -298,7 +308,7 @@ class Runner:
             return False
         rows = [row for row in self._history.applied if row.name == broken.name]
         for row, script in self.down_scripts(rows):
-            self._revert(row, script, None)
+            self.revert(row.name, script)
         connection = self._session.work
         self._ledger = replace(self._ledger, half_done=False)
         self._history = History(self._migrations, self._ledger.read(connection))

@@ -32,27 +32,26 @@ _LONGEST_NAME = _LONGEST_IDENTIFIER - len("_journal")
 _LOCATE = """
     SELECT namespace.nspname,
            found.oid IS NOT NULL,
-           array(SELECT attname::text
-                   FROM pg_attribute
-                  WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped
-                  ORDER BY attnum),
+           (SELECT string_agg(attname, ',' ORDER BY attnum)
+              FROM pg_attribute
+             WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped),
            CASE WHEN namespace.nspname IS NOT NULL
                 THEN to_regclass(
-                         format('%%I.%%I', namespace.nspname, %(name)s || '_journal')
+                         format('%I.%I', namespace.nspname, {name}::text || '_journal')
                      ) IS NOT NULL
            END,
            pg_backend_pid()
       FROM (
                SELECT to_regclass(
-                          CASE WHEN %(schema)s::text IS NULL THEN format('%%I', %(name)s::text)
-                               ELSE format('%%I.%%I', %(schema)s::text, %(name)s::text)
+                          CASE WHEN {schema}::text IS NULL THEN format('%I', {name}::text)
+                               ELSE format('%I.%I', {schema}::text, {name}::text)
                           END
                       )::oid AS oid
            ) AS found
       LEFT JOIN pg_class AS class ON class.oid = found.oid
       LEFT JOIN pg_namespace AS namespace
              ON namespace.oid = class.relnamespace
-             OR class.oid IS NULL AND namespace.nspname = coalesce(%(schema)s, current_schema())
+             OR class.oid IS NULL AND namespace.nspname = coalesce({schema}, current_schema());
 """
 
 _CREATE = """
@@ -145,23 +144,27 @@ class Ledger:
     """Whether a transaction pooler stands between us and the server."""
 
     @classmethod
-    def locate(cls, connection: psycopg.Connection, table: str) -> Ledger:
+    def locate(cls, connection: psycopg.Connection, table: str, *, begin: str = "") -> Ledger:
         """Find the ledger, or the schema to create it in. One round trip.
 
-        `table` is `NAME`, looked for along the search path, or `SCHEMA.NAME`.
+        `table` is `NAME`, looked for along the search path, or `SCHEMA.NAME`; `begin` may begin a
+        transaction for it, and for what follows.
 
         Raises:
             LedgerUnusable: A table of that name has other columns, or none can be there.
         """
         schema, name = split_table(table)
-        found = connection.execute(_LOCATE, {"schema": schema, "name": name}).fetchone()
-        place, exists, columns, half_done, pid = found or (None, False, [], False, 0)
+        values = {"schema": sql.Literal(schema), "name": sql.Literal(name)}
+        message = begin + sql.SQL(_LOCATE).format(**values).as_string()
+        [(place, exists, columns, half_done, pid)] = send(connection, message).rows()
         if place is None:
             reason = f'there is no schema "{schema}"' if schema else "the search_path is empty"
             raise LedgerUnusable(table, None, reason)
-        if exists and not set(_COLUMNS) <= set(columns):
-            raise LedgerUnusable(f"{place}.{name}", columns)
-        return cls(place, name, exists, half_done, pid != connection.info.backend_pid)
+        names = (columns or "").split(",")
+        if exists == "t" and not set(_COLUMNS) <= set(names):
+            raise LedgerUnusable(f"{place}.{name}", names)
+        pooled = pid != str(connection.info.backend_pid)
+        return cls(place, name, exists == "t", half_done == "t", pooled)
 
     @property
     def key(self) -> str:

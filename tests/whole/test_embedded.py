@@ -253,6 +253,7 @@ STALE = {
 }
 
 
+@pytest.mark.slow
 def test_a_pid_file_that_a_crash_left_does_not_block_the_next_start(home: Path) -> None:
     with server_in(home) as server:
         owner = server.data.stat()
@@ -267,6 +268,7 @@ def test_a_pid_file_that_a_crash_left_does_not_block_the_next_start(home: Path) 
         assert time.monotonic() - began < 10, kind
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_initdb_left_is_made_anew(home: Path) -> None:
     with server_in(home):
         pass
@@ -282,6 +284,7 @@ def test_what_an_interrupted_initdb_left_is_made_anew(home: Path) -> None:
 # --- Places
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
     [
@@ -301,6 +304,7 @@ def test_it_works_in_any_folder(new_home: Path, name: str) -> None:
         assert str(server.data) in server.place
 
 
+@pytest.mark.slow
 def test_the_path_of_its_socket_is_short(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = home.parent / ("x" * 120)
     long.mkdir()
@@ -311,6 +315,7 @@ def test_the_path_of_its_socket_is_short(home: Path, monkeypatch: pytest.MonkeyP
         assert len(os.fsencode(socket)) < 104
 
 
+@pytest.mark.slow
 @only_root
 def test_root_in_a_folder_closed_to_others_gets_a_place_of_its_own(new_home: Path) -> None:
     closed = new_home.parent / "closed"
@@ -354,6 +359,7 @@ def test_no_folder_that_was_there_before_is_changed(new_home: Path) -> None:
     assert modes(new_home.parent) == before
 
 
+@pytest.mark.slow
 @only_root
 def test_a_strict_umask_of_root_does_not_keep_the_server_out(new_home: Path) -> None:
     user = User(new_home, umask=0o077)
@@ -446,6 +452,7 @@ def a_python_for(environment: dict[str, str], **options: Any) -> str:
 # --- Undisturbed
 
 
+@pytest.mark.slow
 def test_variables_of_postgres_do_not_disturb_the_commands(tree: Tree) -> None:
     hostile = {
         "PGDATA": "/nowhere",
@@ -484,6 +491,7 @@ def test_data_of_another_version_is_one_clear_error(home: Path) -> None:
     version.write_text("18\n")
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_start_is_one_clear_error(home: Path) -> None:
     with pytest.raises(EmbeddedServerError) as refused:
         server_in(home, settings={"shared_buffers": "nonsense"}).__enter__()

@@ -126,6 +126,7 @@ def test_down_with_nothing_applied_has_nothing_to_do(project: Project) -> None:
     assert project.query("SELECT to_regclass('schema_migrations')") == [(None,)]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", ["up", "down"])
 @pytest.mark.parametrize("version", ["0009", "nonsense", "0002_c", ""])
 def test_a_version_that_is_not_there_is_an_error(
@@ -370,6 +371,7 @@ def test_the_command_line_goes_before_the_environment(project: Project) -> None:
     assert "3 migrations applied" in done.out
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -662,6 +664,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_what_a_script_sets_does_not_reach_the_ledger_or_the_next_script(
     project: Project, role: str, setting: str
@@ -680,6 +683,7 @@ def test_what_a_script_sets_does_not_reach_the_ledger_or_the_next_script(
     assert "2 applied" in project.succeed("status").out
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "setting",
     [each for each in SETTINGS if not re.search("ROLE|AUTHORIZATION|read_only", each)],
@@ -794,6 +798,7 @@ def refused(project: Project, command: str, url: str, *arguments: str) -> str:
     return failed.err.strip()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", ["up", "down", "redo", "status", "seed"])
 def test_a_malformed_url_is_one_line(ready: Project, command: str) -> None:
     assert refused(ready, command, "postgresql://u:S3cr3t@x@h/db") == (
@@ -854,6 +859,7 @@ def test_tls_where_the_server_has_none_is_one_line(ready: Project, guarded: Addr
     assert "check sslmode in DATABASE_URL" in said
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "options",
     [
@@ -869,6 +875,7 @@ def test_a_parameter_that_makes_no_sense_is_one_line(
     assert "DATABASE_URL" in refused(ready, "up", guarded.but(options=options).url)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_port_that_refuses_is_waited_for_and_then_one_line(ready: Project, command: str) -> None:
     began = time.monotonic()
@@ -882,6 +889,7 @@ def test_a_port_that_refuses_is_waited_for_and_then_one_line(ready: Project, com
     assert "(waited 1 s); start it, check the host and port in DATABASE_URL" in said
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_port_that_is_silent_is_waited_for_and_then_one_line(
     ready: Project, command: str

@@ -154,6 +154,7 @@ def test_statements_are_read_from_standard_input(tree: Tree, database: str, no_p
     assert (done.code, done.out) == (0, "é x\n")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("given", "status"),
     [

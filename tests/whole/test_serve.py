@@ -147,6 +147,7 @@ def test_a_later_start_is_quick_and_changes_nothing(tree: Tree) -> None:
     assert took < 10  # it takes half a second; this machine may be busy
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything(tree: Tree, number: signal.Signals) -> None:
     with serving(tree) as service:
@@ -243,6 +244,7 @@ def test_two_first_starts_at_once_fill_it_once(own_tree: Tree) -> None:
     assert [process.returncode for process in starting] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_catalog_that_is_not_empty_is_not_seeded(own_tree: Tree) -> None:
     assert own_tree.run("migrate", "up").code == 0
     insert = """INSERT INTO "Authors" (name) VALUES ('Ours')"""
@@ -252,6 +254,7 @@ def test_a_catalog_that_is_not_empty_is_not_seeded(own_tree: Tree) -> None:
         assert service.names() == ["Ours"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("seconds", [0.25, 0.35, 0.45, 0.55])
 def test_ctrl_c_during_a_start_leaves_nothing(tree: Tree, seconds: float) -> None:
     interrupted_after(tree, seconds, signal.SIGINT)
@@ -329,6 +332,7 @@ def test_the_url_may_stand_in_dot_env(own_tree: Tree, catalog_database: str) -> 
     assert not (own_tree.path / ".catalog").exists()
 
 
+@pytest.mark.slow
 def test_a_database_that_comes_later_is_served_then(
     tree: Tree, catalog_database: str, tmp_path: Path
 ) -> None:
@@ -355,6 +359,7 @@ def test_a_silent_host_does_not_keep_it_from_starting(tree: Tree) -> None:
             assert "secret" not in service.stop()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -380,6 +385,7 @@ def test_what_only_a_person_can_mend_is_said_in_one_line(
     assert "S3cr3t" not in line + done.out
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "url",
     [
@@ -450,6 +456,7 @@ def test_a_port_in_use_is_said_before_anything_is_started(own_tree: Tree) -> Non
     assert not (own_tree.path / ".catalog").exists()
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("port", ["abc", "65536", "-1", "1.5", "²", " 3000 x"])
 def test_a_port_that_is_none_is_said_in_one_line(own_tree: Tree, port: str) -> None:
     done = own_tree.run("serve", env={"PORT": port})
@@ -467,6 +474,7 @@ def test_a_host_that_is_not_this_machine_is_said_in_one_line(tree: Tree, host: s
     assert line.startswith(f"cannot listen on {host}:0: ")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["extra"], ["--port"], ["--po", "1"]])
 def test_wrong_usage(tree: Tree, arguments: list[str]) -> None:
     done = tree.run("serve", *arguments)

@@ -152,6 +152,7 @@ def test_a_command_works_however_it_is_called(ready: Path, folder: str, command:
     assert json.loads(done.stdout)["file"] == str(ready / "catalog/migrations/cli.py")
 
 
+@pytest.mark.slow
 def test_the_tests_are_found_from_any_folder(ready: Path, tmp_path: Path) -> None:
     done = run(ready / "bin/test", "-k", "word", cwd=tmp_path)
 
@@ -166,6 +167,7 @@ def test_a_path_given_to_the_tests_replaces_the_whole_suite(ready: Path, tmp_pat
     assert str(ready / "tests") not in json.loads(done.stdout)["arguments"]
 
 
+@pytest.mark.slow
 def test_two_at_once_on_a_fresh_clone_take_turns(clone: Path) -> None:
     both = [start(clone / "bin/migrate"), start(clone / "bin/psql")]
     said = [process.communicate()[1] for process in both]
@@ -188,12 +190,14 @@ def test_a_changed_lock_is_installed(ready: Path) -> None:
     assert lines(after) == []
 
 
+@pytest.mark.slow
 def test_a_larger_set_up_serves_the_commands_that_need_less(ready: Path) -> None:
     assert run(ready / "bin/setup", "embedded").returncode == 0
     assert lines(run(ready / "bin/test"))[0] == "catalog: installing requirements/dev.lock"
     assert lines(run(ready / "bin/serve")) == []
 
 
+@pytest.mark.slow
 def test_production_once_chosen_is_kept_by_all_but_the_tests(ready: Path) -> None:
     assert run(ready / "bin/setup", "production").returncode == 0
     assert lines(run(ready / "bin/serve")) == []
@@ -251,6 +255,7 @@ def test_a_linked_venv_is_never_changed(clone: Path, ready: Path) -> None:
 # --- Interruptions
 
 
+@pytest.mark.slow
 def test_an_unfinished_set_up_is_begun_again(ready: Path) -> None:
     (ready / ".venv/installed.lock").unlink()
     [packages] = ready.glob(".venv/lib/*/site-packages")
@@ -324,6 +329,7 @@ def test_no_python_at_all_is_said_in_one_line(clone: Path, tmp_path: Path) -> No
     assert (1, [expected]) == (refused.returncode, lines(refused))
 
 
+@pytest.mark.slow
 def test_a_newer_python_beside_an_old_one_is_found(clone: Path, tmp_path: Path) -> None:
     newer = {"python3.12": f'exec "{sys.executable}" "$@"'}
     both = tools(tmp_path / "tools", python3="echo 3.9.2; exit 1", **newer)
@@ -348,6 +354,7 @@ def test_a_python_without_venv_is_said_in_one_line(clone: Path, tmp_path: Path) 
     assert "apt install python3." in refused.stderr
 
 
+@pytest.mark.slow
 def test_packages_that_cannot_be_reached_end_it_with_what_pip_said(clone: Path) -> None:
     (clone / "requirements/embedded.lock").write_text(f"anyio==0.0 --hash=sha256:{'0' * 64}\n")
 
@@ -408,6 +415,7 @@ def test_a_clone_that_may_not_be_written_is_said_in_one_line(common: Path) -> No
     assert "may not write" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_what_root_set_up_works_for_everybody(common: Path) -> None:
     strict = run(

@@ -60,6 +60,7 @@ PLACES = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "content",
     [
