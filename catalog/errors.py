@@ -11,6 +11,7 @@
         ├── FilesInvalid            migration files, or a script, are not in order
         ├── UnknownVersion          no migration has the version asked for
         ├── HistoryRefused          files and ledger contradict each other
+        ├── AlreadyRecorded         a database was to be adopted that has been
         ├── Declined                somebody was asked, and said no
         ├── Irreversible            a migration without a down script was to be reverted
         ├── LedgerUnusable          the ledger is not a table that this runner wrote
@@ -155,6 +156,14 @@ class HistoryRefused(MigrationError):
         super().__init__(edited, late)
         self.edited = edited
         self.late = late
+
+
+class AlreadyRecorded(MigrationError):
+    """A database was to be adopted, and its ledger knows migrations already."""
+
+    def __init__(self, newest: str) -> None:
+        super().__init__(newest)
+        self.newest = newest
 
 
 class Declined(MigrationError):

@@ -30,7 +30,7 @@ from catalog.embedded import embedded_database
 from catalog.errors import CatalogError, DatabaseUnavailable, SettingsError
 from catalog.migrations import explain, report
 from catalog.migrations.apply import Runner
-from catalog.migrations.cli import DEFAULT_DIRECTORY, DEFAULT_SEED
+from catalog.migrations.arguments import DEFAULT_DIRECTORY, DEFAULT_SEED
 from catalog.migrations.ledger import DEFAULT_TABLE
 from catalog.migrations.migration import load_migrations, load_seed
 from catalog.migrations.session import Target

@@ -169,6 +169,15 @@ def _database_urls(
     return url, unpooled
 
 
+def direct_url(text: str, origin: str) -> DatabaseUrl:
+    """A connection string from somewhere else, past Neon's pooler where it names that.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    return _direct(_database_url(text, origin))
+
+
 def _database_url(text: str, origin: str) -> DatabaseUrl:
     """Check a connection string as far as it can be checked without a connection.
 

@@ -11,22 +11,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from catalog.database import send
-from catalog.errors import (
-    Edited,
-    FileProblem,
-    FilesInvalid,
-    HalfDone,
-    HistoryRefused,
-    Irreversible,
-    Late,
-    UnknownVersion,
-)
+from catalog.errors import AlreadyRecorded, FileProblem, FilesInvalid, Irreversible, UnknownVersion
 from catalog.migrations.events import Finished
 from catalog.migrations.execute import Execution, send_script
-from catalog.migrations.journal import Journal
 from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
+from catalog.migrations.lock import work_guard
 from catalog.migrations.migration import Script
-from catalog.migrations.plan import History, find_version, next_number
+from catalog.migrations.plan import History, find_version
+from catalog.migrations.refusals import broken_off, half_done, refuse_edited, refuse_late
 from catalog.migrations.session import Session
 
 if TYPE_CHECKING:
@@ -80,10 +72,7 @@ class Runner:
     @property
     def half_done(self) -> Entry | None:
         """The last statement that was begun of a script that broke off, if one did."""
-        if not self._ledger.half_done:
-            return None
-        entries = Journal(self._ledger).read(self._session.work)
-        return entries[-1] if entries else None
+        return broken_off(self._ledger, self._session.work)
 
     def plan_up(
         self, *, count: int | None = None, to: str | None = None, out_of_order: bool = False
@@ -95,10 +84,9 @@ class Runner:
             HistoryRefused: Applied files were edited, or pending ones are late.
         """
         chosen = self._history.to_apply(count=count, to=to)
-        self._refuse_edited()
-        late = [] if out_of_order else [each for each in self._history.late if each in chosen]
-        if late:
-            raise HistoryRefused(late=_with_free_numbers(late, self._history))
+        refuse_edited(self._history, self._ledger, self._session.work)
+        if not out_of_order:
+            refuse_late(chosen, self._history)
         return chosen
 
     def plan_down(self, *, count: int | None = 1, to: str | None = None) -> list[Applied]:
@@ -109,7 +97,7 @@ class Runner:
             HistoryRefused: Applied files were edited.
         """
         chosen = self._history.to_revert(count=count, to=to)
-        self._refuse_edited()
+        refuse_edited(self._history, self._ledger, self._session.work)
         return chosen
 
     def up(
@@ -238,6 +226,20 @@ class Runner:
         send(self._session.work, self._ledger.accept(migration)).rows()
         return migration
 
+    def record(self, migrations: Sequence[Migration]) -> None:
+        """Record migrations as applied without running them: all of them, or none.
+
+        Raises:
+            AlreadyRecorded: The ledger knows some already.
+            RunnerBusy: Another runner did not let go of the lock in time.
+        """
+        with self.locked(create=True):
+            if self._history.newest:
+                raise AlreadyRecorded(self._history.newest)
+            claims = [self._ledger.claim(migration) for migration in migrations]
+            message = ["BEGIN;\n", work_guard(self._ledger.key), *claims, "COMMIT;"]
+            send(self._session.work, "".join(message)).rows()
+
     def run_seed(self, script: Script) -> list[str]:
         """Run a script of data as one transaction, without a record; returns its command tags.
 
@@ -327,27 +329,4 @@ class Runner:
         if (broken.name, broken.direction) != (name, direction) or (
             transactional and script is not None and not script.up.may_run_alone
         ):
-            done = broken.statement - (broken.state != "done")
-            raise HalfDone(broken.name, broken.direction, done, ".".join(self._ledger.journal_name))
-
-    def _refuse_edited(self) -> None:
-        if edited := self._history.edited:
-            names = [migration.name for migration in edited]
-            applied = self._ledger.read_scripts(self._session.work, names)
-            raise HistoryRefused(
-                edited=[
-                    Edited(each.name, each.up.path, applied[each.name][0], each.up.text)
-                    for each in edited
-                ]
-            )
-
-
-def _with_free_numbers(late: Sequence[Migration], history: History) -> list[Late]:
-    names = [*(each.name for each in history.migrations), *(row.name for row in history.missing)]
-    renumbered = []
-    for migration in late:
-        number = next_number(names)
-        names.append(f"{number}_")
-        scripts = [script.path for script in (migration.up, migration.down) if script]
-        renumbered.append(Late(migration.name, tuple(scripts), number))
-    return renumbered
+            raise half_done(broken, self._ledger)

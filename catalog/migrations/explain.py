@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from catalog.errors import (
     Advised,
+    AlreadyRecorded,
     Declined,
     FilesInvalid,
     HalfDone,
@@ -88,6 +89,11 @@ def _trouble(error: CatalogError) -> str:
                 f"the table {name} was not made by this runner (its columns are"
                 f" {', '.join(columns)}), and was left as it is; put the ledger elsewhere with"
                 " --table SCHEMA.NAME or MIGRATIONS_TABLE"
+            )
+        case AlreadyRecorded(newest=newest):
+            return (
+                f"the ledger knows migrations already, the newest is {newest}: there is nothing to"
+                " adopt. See bin/migrate status."
             )
         case PoolTooSmall():
             return (

@@ -36,6 +36,7 @@ _DIRECTIVE = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 _TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>0|[0-9]+(ms|s|min|h))")
+_ALLOWED = re.compile(r"allow=(?P<hazard>blocking|rewrite|drop)")
 _ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
 _NO_TRANSACTION = "no-transaction"
 
@@ -126,6 +127,12 @@ class Script:
         )
 
     @property
+    def allowed(self) -> frozenset[str]:
+        """What its author means to happen, whatever `plan` may say of it, such as `blocking`."""
+        found = map(_ALLOWED.fullmatch, self._directives)
+        return frozenset(each["hazard"] for each in found if each)
+
+    @property
     def timeouts(self) -> dict[str, str]:
         """What its head says of `lock_timeout` and `statement_timeout`, in Postgres' spelling."""
         found = map(_TIMEOUT.fullmatch, self._directives)
@@ -159,7 +166,8 @@ class Script:
                 yield self._problem_at(
                     offset,
                     f'has an unknown directive "{word}"',
-                    f"there are {_NO_TRANSACTION}, lock_timeout=2s and statement_timeout=1min",
+                    f"there are {_NO_TRANSACTION}, lock_timeout=2s, statement_timeout=1min, and"
+                    " allow=blocking (or rewrite, drop)",
                 )
         for late in self._directive_lines(self._first_start, len(self.text)):
             words = (late["words"] or "").replace(",", " ").split()
@@ -341,7 +349,9 @@ def _shown(directory: Path) -> str:
 
 
 def _is_directive(word: str) -> bool:
-    return word == _NO_TRANSACTION or _TIMEOUT.fullmatch(word) is not None
+    return word == _NO_TRANSACTION or any(
+        pattern.fullmatch(word) for pattern in (_TIMEOUT, _ALLOWED)
+    )
 
 
 def _controls_transaction(statement: Statement) -> bool:

@@ -1,0 +1,193 @@
+"""The command line of `bin/migrate`: its subcommands, options and help."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from catalog.migrations.new import TYPES
+from catalog.settings import ROOT
+
+DEFAULT_DIRECTORY = ROOT / "sql/migrations"
+DEFAULT_SEED = ROOT / "sql/seed.sql"
+DEFAULT_WAIT = 60.0  # seconds
+
+HAZARDS = ("blocking", "rewrite", "drop")
+FORESIGHT = ("check", "plan", "verify", "adopt")
+"""The subcommands that `catalog.migrations.foresight` carries out."""
+
+_EXAMPLES = """\
+examples:
+  bin/migrate up                   apply all pending migrations
+  bin/migrate status               what is applied, what is pending
+  bin/migrate down                 revert the last one
+  bin/migrate down --to 0002       revert all that is newer than 0002
+  bin/migrate new create_publishers name:string city:text!
+
+Without DATABASE_URL, in the environment or in .env, they work on the embedded Postgres.
+"""
+
+DEFAULTS = {
+    "database_url": None,
+    "dir": str(DEFAULT_DIRECTORY),
+    "wait": DEFAULT_WAIT,
+    "table": None,
+    "json": False,
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line; what no option sets is in `DEFAULTS`."""
+    # Common options may stand before or after the subcommand; with defaults of their own the
+    # ones after it would hide those before.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument(
+        "--database-url", metavar="URL", help="the database (default: DATABASE_URL)"
+    )
+    common.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds,
+        help="how long to wait for what may come back (default: 60)",
+    )
+    common.add_argument("--dir", metavar="DIR", help="the migrations (default: sql/migrations)")
+
+    common.add_argument(
+        "--table",
+        metavar="SCHEMA.NAME",
+        help="the ledger (env: MIGRATIONS_TABLE; default: schema_migrations)",
+    )
+
+    top = argparse.ArgumentParser(
+        prog="bin/migrate",
+        description="Apply and revert the numbered SQL files of sql/migrations.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+        allow_abbrev=False,
+    )
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            parents=[common],
+            allow_abbrev=False,
+        )
+
+    up = command("up", "apply pending migrations")
+    which = up.add_mutually_exclusive_group()
+    which.add_argument("number", metavar="N", nargs="?", type=_count, help="the next N only")
+    which.add_argument("--to", metavar="VERSION", help="through this one")
+
+    down = command("down", "revert migrations, the last one by default")
+    which = down.add_mutually_exclusive_group()
+    which.add_argument("number", metavar="N", nargs="?", type=_count, help="the last N")
+    which.add_argument("--to", metavar="VERSION", help="all newer than this one, which stays")
+    which.add_argument("--all", action="store_true", help="all of them")
+
+    redo = command("redo", "revert the last migration and apply it again")
+
+    status = command("status", "list every migration: applied when, or pending")
+    status.add_argument("--check", action="store_true", help="exit 1 if anything is pending")
+
+    for each in (up, down):
+        each.add_argument("--dry-run", action="store_true", help="list what would run, only")
+        each.add_argument(
+            "--resume-at",
+            metavar="K",
+            type=_count,
+            help="begin a script without a transaction, that broke off, at its statement K",
+        )
+    up.add_argument(
+        "--out-of-order",
+        action="store_true",
+        help="apply migrations that are older than applied ones, too",
+    )
+    for each in (down, redo):
+        each.add_argument("--yes", action="store_true", help="do not ask before data is lost")
+    for each in (up, down, redo, status):
+        each.add_argument("--json", action="store_true", help="print one JSON document")
+
+    check = command("check", "take every migration up, down and up again on a scratch database")
+    check.add_argument("--from", dest="since", metavar="VERSION", help="only those after this one")
+    check.add_argument(
+        "--seed", metavar="FILE", help="also take the newest down and up with these rows"
+    )
+
+    plan = command("plan", "show what the pending migrations will lock, rewrite and drop")
+    plan.add_argument(
+        "--fail-on",
+        metavar="KINDS",
+        type=_hazards,
+        default=(),
+        help="exit 1 on any of blocking,rewrite,drop that the file does not allow",
+    )
+    plan.add_argument(
+        "--out-of-order", action="store_true", help="those older than applied ones, too"
+    )
+
+    verify = command("verify", "compare the live schema with what the files say")
+    verify.add_argument(
+        "--ignore",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out what is named so, as in 'index tmp_*'",
+    )
+
+    adopt = command("adopt", "take over a database that another tool built")
+    adopt.add_argument("--to", metavar="VERSION", help="at this version")
+    adopt.add_argument("--force", action="store_true", help="even if its schema differs from that")
+    adopt.add_argument("--dry-run", action="store_true", help="find the version, only")
+
+    for each in (check, plan, verify, adopt):
+        each.add_argument(
+            "--scratch-url",
+            metavar="URL",
+            help="a server for the scratch database (default: the embedded one)",
+        )
+        each.add_argument("--json", action="store_true", help="print one JSON document")
+
+    accept = command("accept", "record the text that the file of an applied migration has now")
+    accept.add_argument("name", metavar="NAME", help="the migration, or its number")
+
+    new = command("new", "write the next numbered pair of files")
+    new.add_argument("name", metavar="NAME", help="words_like_these, or create_TABLE with columns")
+    new.add_argument(
+        "columns",
+        metavar="COLUMN:TYPE",
+        nargs="*",
+        help=f"types: {', '.join(TYPES)}; ! is NOT NULL",
+    )
+
+    seed = command("seed", "run a file of sample data as one transaction")
+    seed.add_argument(
+        "file", metavar="FILE", nargs="?", default=str(DEFAULT_SEED), help="default: sql/seed.sql"
+    )
+    return top
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of migrations')
+    return int(text)
+
+
+def _hazards(text: str) -> tuple[str, ...]:
+    kinds = tuple(filter(None, re.split(r"[,|\s]+", text)))
+    if not kinds or any(kind not in HAZARDS for kind in kinds):
+        raise argparse.ArgumentTypeError(f'"{text}" is none of {", ".join(HAZARDS)}')
+    return kinds
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds')
+    return seconds

@@ -1,0 +1,284 @@
+"""Two looks at a database, before and after a statement, turned into facts about the statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from catalog.migrations.foresight.facts import Item, StatementFacts
+from catalog.migrations.foresight.locking import WRITES, table_locks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from catalog.migrations.foresight.look import Address, Lock, Look, Thing
+    from catalog.migrations.scanner import Statement
+
+_STORED = ("table", "materialized view")
+_CONSTRAINTS = ("primary key", "unique constraint", "exclusion constraint", "check", "foreign key")
+_REPLACEABLE = ("index", *_CONSTRAINTS)
+_CHANGING = ("UPDATE", "DELETE", "INSERT", "MERGE")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What has to be known of the time before a statement."""
+
+    existing: frozenset[Address]
+    """What a running application may know of: all that was there before the first migration."""
+    start: Look
+    """As the transaction began, and others see the database still."""
+    before: Look
+    taken: Mapping[Lock, int]
+    """The locks of earlier statements in the transaction, with the statements' numbers."""
+
+    def go_on(self, after: Look, number: int) -> Surroundings:
+        """The same for the next statement in the transaction, after this one."""
+        again = replaced(self.before, after)
+        kept = (again[old].address if old in again else old for old in self.existing)
+        return Surroundings(
+            existing=frozenset(address for address in kept if address in after.things),
+            start=self.start,
+            before=after,
+            taken={lock: self.taken.get(lock, number) for lock in after.locks},
+        )
+
+
+def facts_of(
+    statement: Statement,
+    number: int,
+    tag: str,
+    around: Surroundings,
+    after: Look,
+    locks: Collection[Lock],
+) -> StatementFacts:
+    """Compare the looks before and after a statement; `locks` are all that it took."""
+    return _Comparison(statement, number, tag, around, after, locks).facts()
+
+
+def replaced(before: Look, after: Look) -> dict[Address, Thing]:
+    """Indexes and constraints that were made again under their old names, by old address.
+
+    ALTER COLUMN TYPE does that, and REINDEX CONCURRENTLY.
+    """
+    new = {
+        (thing.kind, thing.of, thing.label): thing
+        for address, thing in after.things.items()
+        if thing.kind in _REPLACEABLE and address not in before.things
+    }
+    return {
+        address: new[key]
+        for address, thing in before.things.items()
+        if address not in after.things and (key := (thing.kind, thing.of, thing.label)) in new
+    }
+
+
+class _Comparison:
+    """One statement's two looks side by side."""
+
+    def __init__(
+        self,
+        statement: Statement,
+        number: int,
+        tag: str,
+        around: Surroundings,
+        after: Look,
+        locks: Collection[Lock],
+    ) -> None:
+        self.statement = statement
+        self.number = number
+        self.tag = tag
+        self.around = around
+        self.before = around.before
+        self.after = after
+        self.new_locks = {lock for lock in locks if lock not in around.taken}
+        self.replaced = replaced(self.before, after)
+        old = self.before.things
+        self.kept = [
+            (old[address], thing)
+            for address, thing in after.things.items()
+            if address in around.existing and address in old
+        ]
+        again = {thing.address for thing in self.replaced.values()}
+        self.made = [
+            thing
+            for address, thing in after.things.items()
+            if address not in old and address not in again
+        ]
+
+    def facts(self) -> StatementFacts:
+        """Everything there is to say."""
+        start, existing = self.around.start, self.around.existing
+        emptied = self._emptied()
+        rewritten = [
+            now
+            for was, now in self.kept
+            if now.kind in _STORED and was.file != now.file and now not in emptied
+        ]
+        scanned = [thing for thing in self._scanned() if thing not in emptied]
+        changed = self._changed(scanned)
+        if _deletes_all(self.statement):
+            emptied += changed
+        builds, rebuilds = self._built({thing.address for thing in (*rewritten, *emptied)})
+        return StatementFacts(
+            self.number,
+            self.statement.start,
+            self.statement.text,
+            self.tag,
+            locks=table_locks(dict.fromkeys(self.new_locks, self.number), start, existing),
+            held=tuple(
+                lock for lock in table_locks(self.around.taken, start, existing) if lock.blocks
+            ),
+            rewrites=self._items(rewritten),
+            builds=self._items(builds),
+            rebuilds=self._items(rebuilds),
+            scans=self._items(scanned),
+            changes=self._items(changed),
+            empties=self._items(emptied),
+            creates=self._items(self._created()),
+            drops=self._items(self._dropped()),
+            renames=tuple((self._item(was), now.name) for was, now in self._renamed()),
+            validates=self._flagged(*_CONSTRAINTS),
+            requires=self._flagged("column"),
+            retypes=self._items(
+                now for was, now in self.kept if now.kind == "column" and was.shape != now.shape
+            ),
+            attaches=self._flagged("table"),
+            detaches=self._items(
+                now for was, now in self.kept if now.kind == "table" and was.flag and not now.flag
+            ),
+        )
+
+    def _item(self, thing: Thing) -> Item:
+        of = self._thing(thing.of) if thing.of else None
+        return Item(thing.kind, thing.name, of.name if of else "")
+
+    def _items(self, things: Iterable[Thing]) -> tuple[Item, ...]:
+        return tuple(sorted(map(self._item, things), key=lambda item: (item.of, item.name)))
+
+    def _thing(self, address: Address) -> Thing | None:
+        return self.before.things.get(address) or self.after.things.get(address)
+
+    def _flagged(self, *kinds: str) -> tuple[Item, ...]:
+        return self._items(
+            now for was, now in self.kept if now.kind in kinds and now.flag and not was.flag
+        )
+
+    def _emptied(self) -> list[Thing]:
+        """Tables that lost their file to a TRUNCATE, and views filled with no data.
+
+        A rewrite reads the table once, and once more for every index that it builds anew; where
+        the tag does not tell (a DO block), a TRUNCATE is what did not read it that once.
+        """
+        found = []
+        for was, now in self.kept:
+            if now.kind == "materialized view" and was.flag and not now.flag:
+                found.append(now)
+            elif now.kind == "table" and was.file != now.file and was.shape == now.shape:
+                indexes = sum(
+                    index.kind == "index" and index.of == now.address and old.file != index.file
+                    for old, index in self.kept
+                )
+                quiet = self.tag.startswith(("DO", "CALL", "SELECT"))
+                if self.tag == "TRUNCATE TABLE" or (quiet and now.scans - was.scans <= indexes):
+                    found.append(now)
+        return found
+
+    def _scanned(self) -> list[Thing]:
+        searched = {
+            now.of for was, now in self.kept if now.kind == "index" and now.scans > was.scans
+        }
+        # The query that checks a foreign key may go through an index instead, and all of it.
+        checked = {
+            thing.of
+            for thing in (*self.made, *(now for was, now in self.kept if not was.flag))
+            if thing.kind == "foreign key" and thing.flag
+        }
+        return [
+            now
+            for was, now in self.kept
+            if now.kind in _STORED and (now.scans > was.scans or now.address in searched & checked)
+        ]
+
+    def _changed(self, scanned: list[Thing]) -> list[Thing]:
+        """Tables that are written, and not only at some places that an index was asked for.
+
+        On empty tables a join ends at the first one without a row; so any that is read in whole
+        will do. A lock that was held already does not tell who is written this time.
+        """
+        if not scanned:
+            return []
+        locked = {lock.relation for lock in self.new_locks if lock.mode == WRITES}
+        held = {lock.relation for lock in self.around.taken if lock.mode == WRITES}
+        writes = self.tag.startswith(_CHANGING)
+        tables = [now for _, now in self.kept if now.kind == "table"]
+        return [
+            table
+            for table in tables
+            if (table.address.object in locked and (writes or table in scanned))
+            or (writes and table.address.object in held and table in scanned)
+        ]
+
+    def _built(self, anew: set[Address]) -> tuple[list[Thing], list[Thing]]:
+        """Indexes that are new, and those that are not, on tables that were not written anew.
+
+        An index that is made again for a type that is stored alike keeps its file.
+        """
+        files = {thing.file for thing in self.before.things.values() if thing.kind == "index"}
+
+        def is_built(index: Thing) -> bool:
+            return (
+                index.kind == "index"
+                and index.file not in files | {0}
+                and index.of in self.around.existing
+                and index.of not in anew
+            )
+
+        known = self.before.things
+        rebuilt = [
+            thing
+            for address, thing in self.after.things.items()
+            if address in known and is_built(thing)
+        ]
+        return list(filter(is_built, self.made)), [
+            *rebuilt,
+            *filter(is_built, self.replaced.values()),
+        ]
+
+    def _created(self) -> list[Thing]:
+        new = {thing.address for thing in self.made}
+        return [thing for thing in self.made if thing.of not in new]
+
+    def _dropped(self) -> list[Thing]:
+        gone = {
+            address
+            for address in self.before.things
+            if address not in self.after.things and address not in self.replaced
+        }
+        return [
+            self.before.things[address]
+            for address in gone
+            if address in self.around.existing
+            and not self.before.ties.get(address, frozenset()) & gone
+        ]
+
+    def _renamed(self) -> list[tuple[Thing, Thing]]:
+        pairs = [
+            (was, now)
+            for was, now in self.kept
+            if (was.label, was.schema) != (now.label, now.schema) and was.kind != "default"
+        ]
+        renamed = {now.address for _, now in pairs}
+        return sorted(
+            (
+                (was, now)
+                for was, now in pairs
+                if not self.before.ties.get(now.address, frozenset()) & renamed
+            ),
+            key=lambda pair: pair[0].name,
+        )
+
+
+def _deletes_all(statement: Statement) -> bool:
+    """Whether it deletes without a condition, which empty tables cannot tell."""
+    return statement.begins("DELETE", "FROM") and "WHERE" not in statement.words

@@ -1,0 +1,153 @@
+"""What the schema of a database is, as plain data: read off the catalogs in one round trip.
+
+Every row of the queries is an object. Its columns tell
+
+- `kind`, and `name` with its schema, as SQL would have it; or `part`, its name within `part_of`;
+- `catalog`, `oid` and `sub`: its address, by which comments and grants find it;
+- `whole`: the oid that its parts know it by in `part_of`;
+- `plain`: its name with its schema and without quotes, by which it can be left out;
+- and all others the facts; NULL is what goes without saying, and an array has no order.
+
+Neither oids nor the numbers of columns get into the facts, so that what was dropped leaves no
+trace. Left out is what belongs to Postgres or to an extension, what is temporary, what comes with
+another object (array types, the triggers of foreign keys), what there is no schema without rows
+for (statistics, the place a sequence is at), and what belongs to the whole server or database
+(roles, settings, subscriptions).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+
+from catalog.database import send
+from catalog.migrations.foresight import fingerprint_others, fingerprint_tables
+from catalog.migrations.foresight.fingerprint_attached import ATTACHED
+from catalog.migrations.foresight.fingerprint_rare import RARE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    import psycopg
+
+# Composite types come before tables, and those before their parts.
+_QUERIES = (*fingerprint_others.QUERIES, *fingerprint_tables.QUERIES, RARE)
+
+# Everything that changes how Postgres writes a definition. A schema of somebody's that is called
+# like a catalog comes after Postgres' own. The last ones are for speed: so many joins are planned
+# faster in the order that they are written in, and none is worth a compilation.
+_SETTINGS = """
+    SET LOCAL search_path = pg_catalog, pg_temp;
+    SET LOCAL quote_all_identifiers = off;
+    SET LOCAL client_encoding = 'UTF8';
+    SET LOCAL datestyle = 'ISO, MDY';
+    SET LOCAL intervalstyle = 'postgres';
+    SET LOCAL timezone = 'UTC';
+    SET LOCAL extra_float_digits = 1;
+    SET LOCAL bytea_output = 'hex';
+    SET LOCAL lc_monetary = 'C';
+    SET LOCAL join_collapse_limit = 1;
+    SET LOCAL from_collapse_limit = 1;
+    SET LOCAL max_parallel_workers_per_gather = 0;
+    SET LOCAL jit = off;
+"""
+_READ = """
+      WITH {sources}
+    SELECT 'role', to_json(current_user::text)::text
+    UNION ALL
+    {objects}
+    UNION ALL
+    SELECT 'attached', json_agg(attached)::text FROM ({attached}) AS attached;
+"""
+_OBJECTS = "SELECT 'objects', json_agg(object)::text FROM ({query}) AS object"
+
+# Sent alone, the message is a transaction of its own, and what is set ends with it.
+_ALONE = (
+    sql.SQL(_SETTINGS + _READ)
+    .format(
+        sources=sql.SQL(fingerprint_tables.SOURCES),
+        objects=sql.SQL("\n    UNION ALL\n    ").join(
+            sql.SQL(_OBJECTS).format(query=sql.SQL(query)) for query in _QUERIES
+        ),
+        attached=sql.SQL(ATTACHED),
+    )
+    .as_string()
+)
+_WITHIN = f"""
+    SAVEPOINT catalog_fingerprint;
+    {_ALONE}
+    ROLLBACK TO SAVEPOINT catalog_fingerprint;
+    RELEASE SAVEPOINT catalog_fingerprint;
+"""
+
+_HAS_COLUMN_ORDER = ("table", "foreign table", "composite type")
+
+Key = tuple[str, str]
+"""The kind and the name of an object."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """A schema: every object with its facts, none of which depends on how it came about."""
+
+    server_version: int
+    role: str
+    """Who read it."""
+    objects: Mapping[Key, Mapping[str, str]]
+
+    @classmethod
+    def read(cls, connection: psycopg.Connection, *, without: Collection[str] = ()) -> Fingerprint:
+        """Read it, in one round trip, inside a transaction or outside of one.
+
+        Nothing is left behind, and nothing but the catalogs is read. `without` names tables
+        (`schema.table`, without quotes) to leave out with all that belongs to them.
+
+        Raises:
+            psycopg.Error: It could not be read; a transaction that was open has failed.
+        """
+        outside = connection.info.transaction_status == TransactionStatus.IDLE
+        rows = send(connection, _ALONE if outside else _WITHIN).rows()
+        role, *objects, attached = [json.loads(text or "[]") for _, text in rows]
+        found = [row for rows in objects for row in rows]
+        return cls(connection.info.server_version, role, _assembled(found, attached, without))
+
+
+def _assembled(
+    rows: Iterable[dict[str, Any]], attached: Iterable[dict[str, Any]], without: Collection[str]
+) -> dict[Key, dict[str, str]]:
+    objects: dict[Key, dict[str, str]] = {}
+    addresses: dict[tuple[str, str, int], dict[str, str]] = {}
+    wholes: dict[str, Key] = {}
+    orders: dict[Key, list[str]] = {}
+    for row in rows:
+        kind, name = row.pop("kind"), row.pop("name", None)
+        address = (row.pop("catalog"), row.pop("oid"), row.pop("sub", 0))
+        whole, part_of = row.pop("whole", None), row.pop("part_of", None)
+        part = row.pop("part", None)
+        if row.pop("plain", None) in without or (part_of and part_of not in wholes):
+            continue
+        facts = {
+            fact: ", ".join(sorted(value)) if isinstance(value, list) else value
+            for fact, value in row.items()
+            if value is not None
+        }
+        if part_of:
+            _, facts["part of"] = wholes[part_of]
+            name = name or f"{facts['part of']}.{part}"
+            if kind in ("column", "attribute"):
+                orders.setdefault(wholes[part_of], []).append(part)
+        if whole:
+            wholes[whole] = (kind, name)
+        objects[kind, name] = addresses[address] = facts
+    for key, columns in orders.items():
+        if key[0] in _HAS_COLUMN_ORDER:
+            objects[key]["column order"] = ", ".join(columns)
+    for row in attached:
+        address = row["catalog"], row["oid"], row["sub"]
+        if address in addresses:
+            addresses[address][row["fact"]] = row["value"]
+    return objects

@@ -1,0 +1,95 @@
+"""`plan`: what the pending migrations will do to this database, measured on a scratch database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from catalog.database import send
+from catalog.migrations.foresight.hazards import Verdict, judge
+from catalog.migrations.foresight.trace import Tracer
+from catalog.migrations.preamble import timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import psycopg
+
+    from catalog.migrations.foresight.facts import StatementFacts
+    from catalog.migrations.foresight.rehearsal import Rehearsal
+    from catalog.migrations.foresight.sizes import Sizes
+    from catalog.migrations.migration import Migration
+
+# From the catalogue alone: to ask for the size of a file would take a lock on its table. The
+# statistics know of rows that no ANALYZE has counted yet, and a partitioned table has its rows in
+# its leaves.
+_SIZES = """
+    SELECT CASE WHEN namespace.nspname <> 'public'
+                THEN quote_ident(namespace.nspname) || '.' ELSE '' END || quote_ident(top.relname),
+           sum(CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
+                    ELSE class.reltuples::bigint END),
+           sum(class.relpages::bigint + coalesce(toast.relpages, 0))
+               * current_setting('block_size')::bigint
+      FROM pg_class AS top
+      JOIN pg_namespace AS namespace ON namespace.oid = top.relnamespace
+     CROSS JOIN LATERAL (
+               SELECT top.oid AS relid
+                UNION
+               SELECT relid FROM pg_partition_tree(top.oid)
+           ) AS leaf
+      JOIN pg_class AS class ON class.oid = leaf.relid
+      LEFT JOIN pg_class AS toast ON toast.oid = class.reltoastrelid
+     WHERE top.relkind IN ('r', 'p', 'm')
+       AND namespace.nspname !~ '^pg_'
+       AND namespace.nspname <> 'information_schema'
+     GROUP BY namespace.nspname, top.relname;
+"""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What one pending migration will do."""
+
+    migration: Migration
+    facts: Sequence[StatementFacts]
+    verdict: Verdict
+    timeouts: dict[str, str]
+    """The `lock_timeout`, and the `statement_timeout` if there is one, that will hold."""
+
+
+def read_sizes(connection: psycopg.Connection) -> Sizes:
+    """About how many rows each table has, and how many bytes. One round trip.
+
+    Where nobody has counted the pages since there were rows, the bytes are not known: -1.
+    """
+    found = {}
+    for name, rows, size in send(connection, _SIZES).rows():
+        known = rows == "0" or size != "0"
+        found[str(name)] = (int(rows or 0), int(size or 0) if known else -1)
+    return found
+
+
+def forecasts(
+    rehearsal: Rehearsal,
+    applied: Sequence[Migration],
+    pending: Sequence[Migration],
+    sizes: Sizes,
+) -> Iterator[Forecast]:
+    """Bring the scratch database to the target's version, and trace each pending migration there.
+
+    Raises:
+        ScriptFailed: One does not run there; those before it were told of.
+    """
+    for migration in applied:
+        rehearsal.apply(migration)
+    tracer = Tracer(rehearsal.connection, rehearsal.connect)
+    for migration in pending:
+        facts = rehearsal.with_roles(partial(tracer.trace, migration.up))
+        verdict = judge(
+            facts,
+            sizes,
+            transactional=migration.up.transactional,
+            allowed=migration.up.allowed,
+        )
+        yield Forecast(migration, facts, verdict, timeouts(migration.up))

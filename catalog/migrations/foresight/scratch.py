@@ -1,0 +1,222 @@
+"""A scratch database: made for one command, gone after it, and never the target's.
+
+By default it is on an embedded server of its own, with its data in `.catalog/scratch`: what a
+migration does to roles, which all databases of a server share, reaches nobody's data there. Only
+one command at a time uses that server, so that everything it finds there is left over.
+
+Elsewhere a left-over is told by its name, and by having no connection: each command keeps one to
+its own database as long as it lives.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import time
+import uuid
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from catalog.database import connect
+from catalog.errors import EmbeddedServerError, ScratchUnavailable
+from catalog.migrations.events import Waiting
+from catalog.migrations.session import Target
+from catalog.settings import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from catalog.errors import ScriptFailed
+    from catalog.migrations.events import Event
+    from catalog.settings import DatabaseUrl
+
+_PREFIX = "catalog_scratch_"
+_NAME = r"^catalog_scratch_[0-9a-f]{32}$"
+_HOME = ROOT / ".catalog/scratch"
+
+# Nothing there outlives the command, so nothing has to reach the disk.
+_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+# libpq would fill in what is not said from variables that speak of other servers.
+_SAYS_IT_ALL = {
+    "port": "5432",
+    "hostaddr": "",
+    "options": "",
+    "sslmode": "disable",
+    "channel_binding": "disable",
+    "require_auth": "",
+    "target_session_attrs": "any",
+}
+
+# Between its creation and its first connection a database looks left over, so only one command at
+# a time creates or clears.
+_ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtext('catalog migrations: scratch'))"
+
+_LEFT_OVER = """
+    SELECT datname
+      FROM pg_database
+     WHERE datname ~ %(name)s
+       AND datdba IN (SELECT oid FROM pg_roles WHERE pg_has_role(oid, 'USAGE'))
+       AND (%(used)s OR NOT EXISTS (SELECT
+                                      FROM pg_stat_activity AS other
+                                     WHERE other.datname = pg_database.datname))
+"""
+
+_ROLES_MADE_SINCE = """
+    SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user
+"""
+
+_MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """An empty database to try things in."""
+
+    target: Target
+    version: int
+    """Of the server, as in `server_version_num`."""
+    own: bool
+    """Whether the server is there for this alone."""
+    _maintenance: psycopg.Connection
+
+    def connect(self) -> psycopg.Connection:
+        """Another connection to it, in autocommit."""
+        return _connect(self.target, "catalog-scratch")
+
+    def make_role_for(self, failure: ScriptFailed) -> str | None:
+        """Make the role whose absence was the failure, on a server of our own; else `None`.
+
+        Migrations that grant something take it that somebody has made the roles of a server.
+        """
+        missing = _MISSING_ROLE.fullmatch(failure.report.message)
+        if not missing or not self.own:
+            return None
+        self._maintenance.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(missing[1])))
+        return missing[1]
+
+
+@contextmanager
+def scratch_database(
+    url: DatabaseUrl | None, *, wait: float, tell: Callable[[Event], None]
+) -> Iterator[Scratch]:
+    """An empty database on the server of that URL, or on the embedded one.
+
+    `wait` is how long, in seconds, to wait for each thing that may come back.
+
+    Raises:
+        ScratchUnavailable: No embedded server is installed, another command uses it for too long,
+            or no database may be created.
+        DatabaseUnavailable: There is no connection to the server.
+    """
+    with ExitStack() as stack:
+        if url is None:
+            server = stack.enter_context(_own_server(wait=wait, tell=tell))
+        else:
+            server = Target(url.conninfo, url.origin, url.place)
+        maintenance = stack.enter_context(_connect(server, "catalog-scratch", wait=wait))
+        name = f"{_PREFIX}{uuid.uuid4().hex}"
+        with _one_at_a_time(server):
+            _clear(maintenance, everything=url is None)
+            _create(maintenance, name, server)
+            stack.callback(_drop, maintenance, name)
+            target = replace(server, conninfo=make_conninfo(server.conninfo, dbname=name))
+            stack.enter_context(_connect(target, "catalog-scratch (keeps it)"))
+        version = maintenance.info.server_version
+        yield Scratch(target, version, url is None, maintenance)
+
+
+@contextmanager
+def _own_server(*, wait: float, tell: Callable[[Event], None]) -> Iterator[Target]:
+    from catalog.embedded import EmbeddedServer, embedded_bindir
+
+    try:
+        bindir = embedded_bindir()
+    except EmbeddedServerError as exc:
+        raise ScratchUnavailable(
+            "there is no server for a scratch database: the embedded Postgres is not installed",
+            "name one with --scratch-url, or run bin/setup embedded",
+        ) from exc
+    with (
+        _alone(_HOME, wait=wait, tell=tell),
+        EmbeddedServer(_HOME, bindir=bindir, settings=_FAST) as server,
+    ):
+        conninfo = make_conninfo(server.conninfo, dbname="postgres", **_SAYS_IT_ALL)
+        yield Target(conninfo, "the embedded server", f"a scratch database in {server.data}")
+
+
+@contextmanager
+def _alone(home: Path, *, wait: float, tell: Callable[[Event], None]) -> Iterator[None]:
+    """Be the only command that uses the server of that folder."""
+    home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    deadline, told = time.monotonic() + wait, False
+    with (home / "alone").open("a") as lock:
+        while not _locked(lock):
+            if time.monotonic() >= deadline:
+                raise ScratchUnavailable(
+                    f"another command uses the scratch server (waited {wait:g} s)",
+                    "try again when it is done, or wait longer with --wait",
+                )
+            if not told:
+                tell(Waiting("another command that uses the scratch server"))
+                told = True
+            time.sleep(0.1)
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _one_at_a_time(server: Target) -> Iterator[None]:
+    """Closing the connection lets go of the lock, whatever happens."""
+    with _connect(server, "catalog-scratch (lock)") as connection:
+        connection.execute(_ONE_AT_A_TIME)
+        yield
+
+
+def _connect(target: Target, name: str, *, wait: float = 10) -> psycopg.Connection:
+    return connect(
+        target.conninfo,
+        origin=target.origin,
+        place=target.place,
+        application_name=name,
+        wait=wait,
+        on_wait=lambda _: None,
+    )
+
+
+def _clear(maintenance: psycopg.Connection, *, everything: bool) -> None:
+    """Remove what killed commands left."""
+    left_over = maintenance.execute(_LEFT_OVER, {"name": _NAME, "used": everything})
+    for (name,) in left_over.fetchall():
+        _drop(maintenance, name)
+    if everything:  # roles belong to the server, and outlive their database
+        for (role,) in maintenance.execute(_ROLES_MADE_SINCE).fetchall():
+            maintenance.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def _create(maintenance: psycopg.Connection, name: str, server: Target) -> None:
+    try:
+        maintenance.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege as exc:
+        raise ScratchUnavailable(
+            f"no scratch database can be made on {server.place}: permission denied",
+            f"let the user in {server.origin} create databases, or name another server",
+        ) from exc
+
+
+def _drop(maintenance: psycopg.Connection, name: str) -> None:
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    maintenance.execute(drop.format(sql.Identifier(name)))
