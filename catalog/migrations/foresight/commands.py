@@ -18,6 +18,7 @@ from catalog.migrations.foresight.survey import surveyed
 from catalog.migrations.foresight.verify import HISTORY_TABLES, drift
 from catalog.migrations.migration import load_migrations, load_seed
 from catalog.migrations.refusals import refuse_edited, refuse_late
+from catalog.migrations.report import count
 from catalog.settings import direct_url
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ def adopt(command: Command) -> int:
                 runner.record(adopted.through)
     if adopted:
         verb = "would be" if options.dry_run else "is"
+        number = count(len(adopted.through), "migration")
         recorded = f"{target.place} {verb} adopted at {adopted.name}"
-        command.show([f"{recorded}: {len(adopted.through)} migrations recorded as applied."])
+        command.show([f"{recorded}: {number} recorded as applied."])
     _print_document(
         command,
         scratch,

@@ -85,12 +85,14 @@ class Rehearsal:
         """Do it again for as long as it fails for want of a role that can be made.
 
         Raises:
+            ScratchUnavailable: It needs an extension that the server does not have.
             ScriptFailed: It fails for another reason.
         """
         while True:
             try:
                 return act()
             except ScriptFailed as exc:
+                self._scratch.refuse_missing_extension(exc)
                 role = self._scratch.make_role_for(exc)
                 if role is None or role in self.roles:
                     raise

@@ -4,8 +4,8 @@ By default it is on an embedded server of its own, with its data in `.catalog/sc
 migration does to roles, which all databases of a server share, reaches nobody's data there. Only
 one command at a time uses that server, so that everything it finds there is left over.
 
-Elsewhere a left-over is told by its name, and by having no connection: each command keeps one to
-its own database as long as it lives.
+Elsewhere a left-over is told by its name, and by nobody being there for it: each command has a
+connection, as long as it lives, whose `application_name` is that of its database.
 """
 
 from __future__ import annotations
@@ -54,10 +54,6 @@ _SAYS_IT_ALL = {
     "target_session_attrs": "any",
 }
 
-# Between its creation and its first connection a database looks left over, so only one command at
-# a time creates or clears.
-_ONE_AT_A_TIME = "SELECT pg_advisory_lock(hashtext('catalog migrations: scratch'))"
-
 _LEFT_OVER = """
     SELECT datname
       FROM pg_database
@@ -65,13 +61,15 @@ _LEFT_OVER = """
        AND datdba IN (SELECT oid FROM pg_roles WHERE pg_has_role(oid, 'USAGE'))
        AND (%(used)s OR NOT EXISTS (SELECT
                                       FROM pg_stat_activity AS other
-                                     WHERE other.datname = pg_database.datname))
+                                     WHERE pg_database.datname
+                                           IN (other.datname, other.application_name)))
 """
 
 _ROLES_MADE_SINCE = """
     SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user
 """
 
+_MISSING_EXTENSION = re.compile(r'extension "(.+?)" is not available|extension/(.+?)\.control"')
 _MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
 
 
@@ -89,6 +87,19 @@ class Scratch:
     def connect(self) -> psycopg.Connection:
         """Another connection to it, in autocommit."""
         return _connect(self.target, "catalog-scratch")
+
+    def refuse_missing_extension(self, failure: ScriptFailed) -> None:
+        """See that a failure is not for want of an extension, which is nobody's fault here.
+
+        Raises:
+            ScratchUnavailable: It is.
+        """
+        if missing := _MISSING_EXTENSION.search(failure.report.message):
+            raise ScratchUnavailable(
+                f'{failure.script.path} needs the extension "{missing[1] or missing[2]}", which the'
+                f" scratch server (Postgres {self.version // 10000}) does not have",
+                "name a server that has it with --scratch-url",
+            ) from failure
 
     def make_role_for(self, failure: ScriptFailed) -> str | None:
         """Make the role whose absence was the failure, on a server of our own; else `None`.
@@ -120,14 +131,12 @@ def scratch_database(
             server = stack.enter_context(_own_server(wait=wait, tell=tell))
         else:
             server = Target(url.conninfo, url.origin, url.place)
-        maintenance = stack.enter_context(_connect(server, "catalog-scratch", wait=wait))
         name = f"{_PREFIX}{uuid.uuid4().hex}"
-        with _one_at_a_time(server):
-            _clear(maintenance, everything=url is None)
-            _create(maintenance, name, server)
-            stack.callback(_drop, maintenance, name)
-            target = replace(server, conninfo=make_conninfo(server.conninfo, dbname=name))
-            stack.enter_context(_connect(target, "catalog-scratch (keeps it)"))
+        maintenance = stack.enter_context(_connect(server, name, wait=wait))
+        _clear(maintenance, everything=url is None)
+        _create(maintenance, name, server)
+        stack.callback(_drop, maintenance, name)
+        target = replace(server, conninfo=make_conninfo(server.conninfo, dbname=name))
         version = maintenance.info.server_version
         yield Scratch(target, version, url is None, maintenance)
 
@@ -176,14 +185,6 @@ def _locked(lock: IO[str]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-@contextmanager
-def _one_at_a_time(server: Target) -> Iterator[None]:
-    """Closing the connection lets go of the lock, whatever happens."""
-    with _connect(server, "catalog-scratch (lock)") as connection:
-        connection.execute(_ONE_AT_A_TIME)
-        yield
 
 
 def _connect(target: Target, name: str, *, wait: float = 10) -> psycopg.Connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,14 +88,15 @@ def surveyed(
         DatabaseUnavailable: There is no connection.
         LedgerUnusable: There is another tool's table in the ledger's place.
     """
-    with connect(
+    connection = connect(
         target.conninfo,
         origin=target.origin,
         place=target.place,
         application_name="catalog-survey",
         wait=wait,
         on_wait=lambda cause: tell(Waiting(f"{target.place}: {cause}")),
-    ) as connection:
+    )
+    with closing(connection):  # no COMMIT: that would be one more trip
         ledger = Ledger.locate(connection, table, begin=_BEGIN)
         yield Survey(connection, ledger, History(migrations, ledger.read(connection)))
         if ledger.pooled:
