@@ -108,6 +108,40 @@ def test_sequelize_goes_on_writing_to_our_schema(guide: Path, catalog_database: 
         assert theirs.get("/authors").content == ours.get("/authors").content
 
 
+def test_a_database_of_the_guide_is_adopted_with_its_rows(
+    guide: Path, tree: Tree, database: str
+) -> None:
+    migrate_with_sequelize(guide, database)
+    environment = {"DATABASE_URL": database}
+    with express(guide, database) as theirs:
+        for name, books in (("Ada", ["One", "Two"]), ("Grace", ["Three"])):
+            assert theirs.post("/authors", json={"name": name, "books": books}).status_code == 200
+        before = [theirs.get(path).content for path in ("/authors", "/books/1", "/books/2")]
+    history = rows(database, 'SELECT name FROM "SequelizeMeta" ORDER BY name')
+
+    adopted = tree.run("migrate", "adopt", env=environment)
+    verified = tree.run("migrate", "verify", env=environment)
+    brought_forward = tree.run("migrate", "up", env=environment)
+
+    assert (adopted.code, adopted.err) == (0, "")
+    assert "adopted at 0002_create_books: 2 migrations recorded as applied." in adopted.out
+    assert (verified.code, verified.err) == (0, "")
+    assert "ok: the schema is that of 0002_create_books" in verified.out
+    assert (brought_forward.code, brought_forward.err) == (0, "")
+    assert "ok: " in tree.run("migrate", "verify", env=environment).out
+    assert rows(database, 'SELECT name FROM "SequelizeMeta" ORDER BY name') == history
+    migrate_with_sequelize(guide, database)  # that tool goes on working, and has nothing to do
+    with express(guide, database) as theirs, served(database) as ours:
+        for path, body in zip(("/authors", "/books/1", "/books/2"), before, strict=True):
+            assert theirs.get(path).content == body
+            assert ours.get(path).content == body
+
+
+def rows(conninfo: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
 def test_the_lock_leaves_the_registry_to_the_user() -> None:
     lock = json.loads((GUIDE / "package-lock.json").read_text())
 
