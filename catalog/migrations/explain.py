@@ -59,7 +59,7 @@ def error_text(
                 " Try again when it is done, or wait longer with --wait."
             )
         case ScriptFailed():
-            return f"{_failed_script(error)}\n\n{_left_behind(error)} {state}\n{_next_step(error)}"
+            return f"{failed_script(error)}\n\n{_left_behind(error)} {state}\n{_next_step(error)}"
         case Interrupted(script=None):
             return f"interrupted between scripts. {state}"
         case Interrupted(script=script, known=False) if script:
@@ -166,7 +166,8 @@ def _late(late: Sequence[Late]) -> list[str]:
     return [*lines, "or apply them as they are: bin/migrate up --out-of-order"]
 
 
-def _failed_script(error: ScriptFailed) -> str:
+def failed_script(error: ScriptFailed) -> str:
+    """The place and the cause, in Postgres' words, and nothing of what is left behind."""
     said = error.report
     lines = [f"{error.script.path}: {said.message}"]
     if error.offset is not None:

@@ -248,7 +248,7 @@ def test_plan_says_what_the_pending_migrations_will_do(library: Library) -> None
         in done.out
     )
     assert '0002_index_years.up.sql:1: CREATE INDEX "Books_year_idx" ON "Books" (year)' in done.out
-    assert 'locks "Books" in SHARE: blocks writes' in done.out
+    assert 'locks "Books" (12.3 k rows, 440 kB) in SHARE mode, which blocks writes' in done.out
     assert "CREATE INDEX CONCURRENTLY" in done.out
     assert "lock_timeout 2s" in done.out
     assert "0003_column: safe while the application runs" in done.out
@@ -267,9 +267,14 @@ def test_plan_has_a_document(library: Library) -> None:
     assert migration["timeouts"] == {"lock_timeout": "2s"}
     [statement] = migration["statements"]
     assert statement["line"] == 1
-    assert {"table": '"Books"', "mode": "SHARE", "blocks": "writes", "via": None} in statement[
-        "locks"
-    ]
+    assert {
+        "table": '"Books"',
+        "mode": "SHARE",
+        "blocks": "writes",
+        "via": None,
+        "rows": 0,
+        "bytes": 0,
+    } in statement["locks"]
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,10 @@ class Checked:
     failure: ScriptFailed | None = None
     failed_in: str = ""
     """`up`, `down`, or `up again`."""
+    with_rows: bool = False
+    """Whether its down and up were tried with rows in the tables."""
     rows_lost: Sequence[RowsLost] = ()
-    """With a seed: what down and up cost."""
+    """What these cost."""
     notes: Sequence[Difference] = ()
     """Orders of columns that its down did not restore: none can."""
 
@@ -127,17 +129,18 @@ class Check:
 
     def _check_with_rows(self, migration: Migration) -> Checked:
         if migration.down is None:
-            return Checked(migration)
+            return Checked(migration, with_rows=True)
         before, stage = self._rows(), "down"
         try:
             self.rehearsal.revert(migration, migration.down)
             stage = "up again"
             self.rehearsal.apply(migration)
         except ScriptFailed as exc:
-            return Checked(migration, failure=exc, failed_in=f"{stage}, with rows")
+            return Checked(migration, failure=exc, failed_in=f"{stage}, with rows", with_rows=True)
         after = self._rows()
         return Checked(
             migration,
+            with_rows=True,
             rows_lost=[
                 RowsLost(table, rows, after.get(table, 0))
                 for table, rows in before.items()

@@ -29,6 +29,7 @@ def checked(found: Checked) -> Document:
     return {
         **_named(found.migration),
         "sound": found.is_sound,
+        "with_rows": found.with_rows,
         "irreversible": found.migration.down is None,
         "transactional": found.migration.up.transactional,
         "not_restored": differences(found.not_restored),
@@ -63,6 +64,7 @@ def forecast(found: Forecast) -> Document:
                         "mode": lock.mode,
                         "blocks": lock.blocks or None,
                         "via": lock.via or None,
+                        **_size(found.sizes.get(lock.relation)),
                     }
                     for lock in facts.locks
                 ],
@@ -110,6 +112,12 @@ def differences(found: Sequence[Difference]) -> list[Document]:
         }
         for each in found
     ]
+
+
+def _size(size: tuple[int, int] | None) -> Document:
+    """Estimates of the target's catalogue; null where it has none."""
+    rows, pages = size or (-1, -1)
+    return {"rows": None if rows < 0 else rows, "bytes": None if pages < 0 else pages}
 
 
 def _named(migration: Migration) -> Document:

@@ -54,6 +54,8 @@ class Forecast:
     migration: Migration
     facts: Sequence[StatementFacts]
     verdict: Verdict
+    sizes: Sizes
+    """Of the target's tables."""
     timeouts: dict[str, str]
     """The `lock_timeout`, and the `statement_timeout` if there is one, that will hold."""
 
@@ -92,4 +94,4 @@ def forecasts(
             transactional=migration.up.transactional,
             allowed=migration.up.allowed,
         )
-        yield Forecast(migration, facts, verdict, timeouts(migration.up))
+        yield Forecast(migration, facts, verdict, sizes, timeouts(migration.up))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.migrations.explain import error_text
+from catalog.migrations.explain import failed_script
+from catalog.migrations.foresight.sizes import Sized
 from catalog.migrations.position import Position
 from catalog.migrations.report import count
 
@@ -52,7 +53,9 @@ def roles_made(roles: Sequence[str]) -> list[str]:
 def checked(found: Checked) -> list[str]:
     """What came of one migration."""
     name = f"  {found.migration.name:<{_NAME_WIDTH}}"
-    if found.is_sound:
+    if found.is_sound and found.with_rows:
+        lines = [f"{name} sound with rows, too"]
+    elif found.is_sound:
         notes = []
         if found.migration.down is None:
             notes.append("applies; it has no down file, and is irreversible")
@@ -64,9 +67,8 @@ def checked(found: Checked) -> list[str]:
     else:
         lines = [f"{name} not sound"]
     if found.failure:
-        text = error_text(found.failure).partition("\n\nIt ")[0]
         lines.append(f"    its {found.failed_in} fails:")
-        lines += _indented(text.rstrip().splitlines(), 6)
+        lines += _indented(failed_script(found.failure).splitlines(), 6)
     if found.not_restored:
         lines.append("    its down does not restore what was there before its up:")
         lines += differences(found.not_restored, _AFTER_DOWN, ("before", "after"))
@@ -106,7 +108,7 @@ def forecast(found: Forecast, *, failing: bool) -> list[str]:
     lines += [f"{' ' * len(found.migration.name)}  {words}" for words in verdict.words[1:]]
     for facts in found.facts:
         hazards = [each for each in verdict.hazards if each.statement == facts.number]
-        said = _facts(facts)
+        said = _facts(facts, Sized(found.sizes))
         if said or hazards:
             lines.append(f"    {_statement(found.migration.up, facts)}")
             lines += _indented(said, 8)
@@ -224,13 +226,13 @@ def _statement(script: Script, facts: StatementFacts) -> str:
     return f"{script.path}:{line}: {text}"
 
 
-def _facts(facts: StatementFacts) -> list[str]:
+def _facts(facts: StatementFacts, sized: Sized) -> list[str]:
     """All that it does, each in a line; nothing of what it does not do."""
     lines = []
     for lock in facts.locks:
-        what = lock.relation + (f" (by {lock.via})" if lock.via else "")
-        blocks = f": blocks {lock.blocks}" if lock.blocks else ""
-        lines.append(f"locks {what} in {lock.mode}{blocks}")
+        via = f" by {lock.via}" if lock.via else ""
+        blocks = f", which blocks {lock.blocks}" if lock.blocks else ""
+        lines.append(f"locks {sized(lock.relation)}{via} in {lock.mode} mode{blocks}")
     for verb, items in (
         ("rewrites", facts.rewrites),
         ("builds", facts.builds),
