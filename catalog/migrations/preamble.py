@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -47,10 +48,10 @@ def first_look(script: Script) -> float:
 
 def set_values(values: Mapping[str, str], *, local: bool) -> list[str]:
     """Statements that set these, for the transaction or for the session."""
-    command = sql.SQL("SET LOCAL" if local else "SET")
-    return [
-        sql.SQL("{} {} = {};\n")
-        .format(command, sql.Identifier(name), sql.Literal(value))
-        .as_string()
-        for name, value in values.items()
-    ]
+    return [_set_value(name, value, local=local) for name, value in values.items()]
+
+
+@cache
+def _set_value(name: str, value: str, *, local: bool) -> str:
+    command = sql.SQL("SET LOCAL {} = {};\n" if local else "SET {} = {};\n")
+    return command.format(sql.Identifier(name), sql.Literal(value)).as_string()

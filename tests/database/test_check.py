@@ -275,6 +275,22 @@ def test_what_comes_after_a_down_that_fails_is_checked_too(rehearsal: Rehearsal)
     assert [each.is_sound for each in found] == [False, True]
 
 
+def test_all_faults_of_a_history_are_found_in_one_run(rehearsal: Rehearsal) -> None:
+    migrations = [migration(1, BASE, None)]
+    migrations += [
+        migration(number, up, down)
+        for number, (up, down, _) in enumerate(
+            (FAULTS[name] for name in ("an index", "a view", "a domain", "a comment")), start=2
+        )
+    ]
+    migrations.append(migration(6, "CREATE INDEX j ON t (mood);", "DROP INDEX j;"))
+
+    found = list(Check(rehearsal).run(migrations, since=None, seed=None))
+
+    assert [each.is_sound for each in found] == [True, False, False, False, False, True]
+    assert [each.failed_in for each in found[1:5]] == ["up again", "up again", "up again", ""]
+
+
 def test_rows_lost_by_the_newest_migration_are_counted(rehearsal: Rehearsal) -> None:
     migrations = [
         migration(1, "CREATE TABLE a (id integer);", "DROP TABLE a;"),

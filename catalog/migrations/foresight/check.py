@@ -78,7 +78,8 @@ class Check:
     ) -> Iterator[Checked]:
         """Check those after the version `since` (all, if `None`), one by one.
 
-        It ends with the first that does not apply, since those after it build on it.
+        Where one cannot be taken down or up again, it goes on from an empty database with the ups
+        alone; it ends with the first that does not apply, since those after it build on it.
 
         Raises:
             UnknownVersion: No migration is called `since`.
@@ -88,19 +89,23 @@ class Check:
         if since is not None:
             version = find_version(since, [each.name for each in migrations])
             first = sum(each.version <= version for each in migrations)
-        for migration in migrations[:first]:
-            self.rehearsal.apply(migration)
-        self._now = self.rehearsal.fingerprint()
-        for migration in migrations[first:]:
+        self._apply(migrations[:first])
+        for number, migration in enumerate(migrations[first:], start=first + 1):
             checked = self._check(migration)
             yield checked
-            if checked.failure and (
-                checked.failed_in != "down" or not checked.failure.script.transactional
-            ):
+            if checked.failed_in == "up":
                 return
+            if checked.failure:
+                self.rehearsal.start_over()
+                self._apply(migrations[:number])
         if seed is not None and migrations:
             self.rehearsal.run_seed(seed)
             yield self._check_with_rows(migrations[-1])
+
+    def _apply(self, migrations: Sequence[Migration]) -> None:
+        for migration in migrations:
+            self.rehearsal.apply(migration)
+        self._now = self.rehearsal.fingerprint()
 
     def _check(self, migration: Migration) -> Checked:
         stage = "up"

@@ -36,6 +36,13 @@ class Rehearsal:
         """Those that migrations took for granted, and that were made for them."""
 
     def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def _open(self) -> None:
         with ExitStack() as opened:
             self.connection = opened.enter_context(self._scratch.connect())
             runner = Runner(
@@ -44,10 +51,12 @@ class Rehearsal:
             self._runner = opened.enter_context(runner)
             opened.enter_context(runner.locked(create=True))
             self._opened = opened.pop_all()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def start_over(self) -> None:
+        """Begin with an empty database once more."""
         self._opened.close()
+        self._scratch.renew()
+        self._open()
 
     def connect(self) -> psycopg.Connection:
         """Another connection to the database."""

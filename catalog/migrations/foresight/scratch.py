@@ -82,7 +82,15 @@ class Scratch:
     """Of the server, as in `server_version_num`."""
     own: bool
     """Whether the server is there for this alone."""
+    _name: str
     _maintenance: psycopg.Connection
+
+    def renew(self) -> None:
+        """Make it empty again, whoever is still connected to it."""
+        _drop(self._maintenance, self._name)
+        if self.own:
+            _drop_roles(self._maintenance)
+        _create(self._maintenance, self._name, self.target)
 
     def connect(self) -> psycopg.Connection:
         """Another connection to it, in autocommit."""
@@ -138,7 +146,7 @@ def scratch_database(
         stack.callback(_drop, maintenance, name)
         target = replace(server, conninfo=make_conninfo(server.conninfo, dbname=name))
         version = maintenance.info.server_version
-        yield Scratch(target, version, url is None, maintenance)
+        yield Scratch(target, version, url is None, name, maintenance)
 
 
 @contextmanager
@@ -203,9 +211,14 @@ def _clear(maintenance: psycopg.Connection, *, everything: bool) -> None:
     left_over = maintenance.execute(_LEFT_OVER, {"name": _NAME, "used": everything})
     for (name,) in left_over.fetchall():
         _drop(maintenance, name)
-    if everything:  # roles belong to the server, and outlive their database
-        for (role,) in maintenance.execute(_ROLES_MADE_SINCE).fetchall():
-            maintenance.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    if everything:
+        _drop_roles(maintenance)
+
+
+def _drop_roles(maintenance: psycopg.Connection) -> None:
+    """Remove all but the first: they belong to the server, and outlive their database."""
+    for (role,) in maintenance.execute(_ROLES_MADE_SINCE).fetchall():
+        maintenance.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
 def _create(maintenance: psycopg.Connection, name: str, server: Target) -> None:
