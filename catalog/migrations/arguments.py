@@ -111,13 +111,13 @@ def parser() -> argparse.ArgumentParser:
     for each in (up, down, redo, status):
         each.add_argument("--json", action="store_true", help="print one JSON document")
 
-    check = command("check", "take every migration up, down and up again on a scratch database")
+    check = command("check", "try every migration up, down and up again")
     check.add_argument("--from", dest="since", metavar="VERSION", help="only those after this one")
     check.add_argument(
         "--seed", metavar="FILE", help="also take the newest down and up with these rows"
     )
 
-    plan = command("plan", "show what the pending migrations will lock, rewrite and drop")
+    plan = command("plan", "show what pending migrations lock, rewrite, drop")
     plan.add_argument(
         "--fail-on",
         metavar="KINDS",

@@ -39,7 +39,7 @@ _NEEDLESS_QUOTES = re.compile(r'"([a-z_][a-z0-9_]*)"')
 _FEWER_QUALIFIERS = 16
 _HAS_MAINTAIN = 17
 _GRANTS = "grants to "
-_VERBATIM = ("comment", "body")
+_VERBATIM = {"comment", "body"}
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,8 @@ class Difference:
     @property
     def order_only(self) -> bool:
         """Whether it is the same columns in another order, which no script can restore."""
-        return None not in (self.before, self.after) and [fact for fact, _, _ in self.changed] == [
-            _ORDER
-        ]
+        facts = [fact for fact, _, _ in self.changed]
+        return facts == [_ORDER] and None not in (self.before, self.after)
 
 
 def compare(before: Fingerprint, after: Fingerprint, *, owners: bool = True) -> list[Difference]:
@@ -96,22 +95,25 @@ def compare(before: Fingerprint, after: Fingerprint, *, owners: bool = True) -> 
 
 
 def _objects(side: Fingerprint, owners: bool, majors: tuple[int, int]) -> Mapping[Key, Facts]:
-    objects = side.objects
-    if not owners:
-        objects = {
-            _without_owner(key, facts): _but(facts, "owner") for key, facts in objects.items()
-        }
+    objects = side.objects if owners else _without_owners(side.objects)
     if majors[0] != majors[1]:
-        objects = {(kind, _unquoted(name)): facts for (kind, name), facts in objects.items()}
+        objects = {
+            (kind, _unquoted(name)): {
+                fact: _unquoted(value) if fact in _WHOLES else value
+                for fact, value in facts.items()
+            }
+            for (kind, name), facts in objects.items()
+        }
     return objects
 
 
-def _without_owner(key: Key, facts: Facts) -> Key:
-    """The default privileges for what a role will create have no other name than the role's."""
-    kind, name = key
-    return (
-        (kind, name.removeprefix(f"for role {facts['owner']} ")) if kind == "default acl" else key
-    )
+def _without_owners(objects: Mapping[Key, Facts]) -> Mapping[Key, Facts]:
+    ownerless: dict[Key, dict[str, str]] = {}
+    for (kind, name), facts in objects.items():
+        if kind == "default acl":  # its name tells the owner of what will be created
+            name = name.removeprefix(f"for role {facts['owner']} ")
+        ownerless.setdefault((kind, name), {}).update(_but(facts, "owner"))
+    return ownerless
 
 
 def _goes_with(facts: Facts | None, others: set[Key]) -> bool:
@@ -128,18 +130,17 @@ def _differences(
         return
     if majors[0] != majors[1]:
         before, after = _levelled(key[0], before, after, majors)
-    if _ORDER in before and _ORDER in after:
-        orders = before[_ORDER], after[_ORDER]
-        before, after = _but(before, _ORDER), _but(after, _ORDER)
-        if _reordered(*map(_texts, orders)):
-            yield Difference(*key, {_ORDER: orders[0]}, {_ORDER: orders[1]})
+    if _ORDER in before and _ORDER in after and _reordered(before[_ORDER], after[_ORDER]):
+        yield Difference(*key, {_ORDER: before[_ORDER]}, {_ORDER: after[_ORDER]})
+    before, after = _but(before, _ORDER), _but(after, _ORDER)
     if before != after:
         yield Difference(*key, before, after)
 
 
-def _reordered(before: Sequence[str], after: Sequence[str]) -> bool:
-    """Whether those that are on both sides follow each other differently."""
-    return [one for one in before if one in after] != [one for one in after if one in before]
+def _reordered(before: str, after: str) -> bool:
+    """Whether the columns that are on both sides follow each other differently."""
+    left, right = ([text for text in _texts(order) if text != ","] for order in (before, after))
+    return [one for one in left if one in right] != [one for one in right if one in left]
 
 
 def _levelled(
@@ -151,17 +152,14 @@ def _levelled(
     if min(majors) < _HAS_MAINTAIN:
         before, after = _without_maintain(before), _without_maintain(after)
     alike = dict(after)
-    for fact in before.keys() & after.keys():
-        if before[fact] != after[fact] and fact not in _VERBATIM:
-            texts = _texts(before[fact]), _texts(after[fact])
-            if kind in _VIEWS and majors[0] < _FEWER_QUALIFIERS <= majors[1]:
-                same = _qualified_alike(*texts)
-            elif kind in _VIEWS and majors[1] < _FEWER_QUALIFIERS <= majors[0]:
-                same = _qualified_alike(*reversed(texts))
-            else:
-                same = texts[0] == texts[1]
-            if same:
-                alike[fact] = before[fact]
+    for fact in before.keys() & after.keys() - _VERBATIM:
+        texts = _texts(before[fact]), _texts(after[fact])
+        if texts[0] == texts[1] or (
+            kind in _VIEWS
+            and min(majors) < _FEWER_QUALIFIERS <= max(majors)
+            and _qualified_alike(*(texts if majors[0] < majors[1] else reversed(texts)))
+        ):
+            alike[fact] = before[fact]
     return before, alike
 
 
@@ -190,14 +188,12 @@ def _qualified_alike(older: Sequence[str], newer: Sequence[str]) -> bool:
 
 
 def _without_maintain(facts: Facts) -> Facts:
-    kept = {}
-    for fact, value in facts.items():
-        rest = value
-        if fact.startswith(_GRANTS):
-            privileges = value.split(", ")
-            rest = ", ".join(one for one in privileges if not one.startswith("MAINTAIN"))
-        if rest:
-            kept[fact] = rest
+    kept = dict(facts)
+    for fact in [fact for fact in facts if fact.startswith(_GRANTS)]:
+        rest = [one for one in facts[fact].split(", ") if not one.startswith("MAINTAIN")]
+        kept[fact] = ", ".join(rest)
+        if not rest:
+            del kept[fact]
     return kept
 
 

@@ -28,10 +28,12 @@ RARE = """
                SELECT 'pg_opfamily', family.oid, 0, opfowner,
                       concat_ws(', ',
                           (SELECT string_agg(concat_ws(' ', amopstrategy, amopopr::regoperator,
-                                                       nullif(amopsortfamily, 0)),
+                                                       'sorts by ' || sort.identity),
                                              ', ' ORDER BY amopstrategy,
                                                            amopopr::regoperator::text COLLATE "C")
                              FROM pg_amop
+                            CROSS JOIN LATERAL pg_identify_object('pg_opfamily'::regclass,
+                                                                  amopsortfamily, 0) AS sort
                             WHERE amopfamily = family.oid),
                           (SELECT string_agg(concat_ws(' ', amprocnum, amproclefttype::regtype,
                                                        amprocrighttype::regtype,

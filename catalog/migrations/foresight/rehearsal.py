@@ -88,7 +88,7 @@ class Rehearsal:
 
     def fingerprint(self, *, without: Collection[str] = ()) -> Fingerprint:
         """The schema as it is now, without the ledger and these tables."""
-        return Fingerprint.read(self.connection, without=[*OUR_TABLES, *without])
+        return Fingerprint.read(self.connection, without=[*OUR_TABLES, *without], often=True)
 
     def with_roles(self, act: Callable[[], T]) -> T:
         """Do it again for as long as it fails for want of a role that can be made.
