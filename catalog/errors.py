@@ -224,13 +224,17 @@ class ResumeUnclear(MigrationError):
 class HalfDone(MigrationError):
     """A script without a transaction is half done, and something else was to be run."""
 
-    def __init__(self, name: str, direction: str, done: int, journal: str) -> None:
+    def __init__(
+        self, name: str, direction: str, done: int, journal: tuple[str, str], obstacle: str = ""
+    ) -> None:
         super().__init__(name, direction, done)
         self.name = name
         self.direction = direction
         self.done = done
         self.journal = journal
-        """The name of the table that says so."""
+        """The schema and the name of the table that says so."""
+        self.obstacle = obstacle
+        """What keeps the same command from going on with it, and what to do about that."""
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class Runner:
             RunnerBusy: Another runner did not let go of the lock in time.
         """
         wanted = self.plan_up(count=count, to=to, out_of_order=out_of_order)
-        if not wanted:
+        if not (wanted or self._ledger.half_done):
             return
         with self.locked(create=True):
             again = self.plan_up(to=to, out_of_order=out_of_order)
@@ -324,9 +324,7 @@ class Runner:
                 problem = FileProblem(name, "did not break off", "leave --resume-at away")
                 raise FilesInvalid([problem])
             return
-        script = self._history.by_name.get(name)
-        transactional = direction == "up" and script is not None and script.up.transactional
-        if (broken.name, broken.direction) != (name, direction) or (
-            transactional and script is not None and not script.up.may_run_alone
-        ):
-            raise half_done(broken, self._ledger)
+        migration = self._history.by_name.get(name)
+        in_steps = direction == "down" or migration is None or migration.up.runs_in_steps
+        if (broken.name, broken.direction) != (name, direction) or not in_steps:
+            raise half_done(broken, self._ledger, self._history)

@@ -52,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CatalogError as exc:
         return command.fail(exc)
     except psycopg.Error as exc:
-        return command.fail(
-            Advised(f"{command.place}: {str(exc).strip()}", "nothing more was done")
-        )
+        error = Advised(f"{command.place}: {str(exc).strip()}", "nothing more was done")
+        error.__cause__ = exc
+        return command.fail(error)
+    except UnicodeEncodeError:
+        return command.fail(Advised("an argument or a variable is not UTF-8", "correct it"))
     except KeyboardInterrupt as exc:
         return command.fail(Interrupted(exc.args[0] if exc.args else signal.SIGINT))
     except BrokenPipeError:
@@ -143,11 +145,11 @@ class Command:
         with self._entered() as runner:
             history, broken = runner.history, runner.half_done
         if self.options.json:
-            self.print_document(document.status(self.place, history))
+            self.print_document(document.status(self.place, history, broken))
         else:
             print(report.status_table(history, broken))
             print(f"\n{self.place}: {report.status_summary(history)}")
-        in_order = not (history.pending or history.edited)
+        in_order = not (history.pending or history.edited or broken)
         return 0 if in_order or not self.options.check else 1
 
     def accept(self) -> int:
@@ -238,7 +240,9 @@ class Command:
 
     def print_document(self, value: dict[str, object]) -> None:
         """Print what `--json` asks for."""
-        print(json.dumps(value, indent=2, ensure_ascii=False))
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        # A file's name may be of any bytes, and a document is UTF-8.
+        print(text.encode(errors="backslashreplace").decode())
 
     @property
     def table(self) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.errors import FilesInvalid, ScriptFailed
+import psycopg
+
+from catalog.errors import FilesInvalid, HistoryRefused, ScriptFailed
 from catalog.migrations.explain import error_text
 from catalog.migrations.migration import version_of
 from catalog.migrations.position import Position
@@ -15,15 +17,17 @@ if TYPE_CHECKING:
 
     from catalog.errors import CatalogError
     from catalog.migrations.events import Finished
+    from catalog.migrations.journal import Entry
     from catalog.migrations.plan import History
 
 
-def status(place: str, history: History) -> dict[str, object]:
+def status(place: str, history: History, broken: Entry | None = None) -> dict[str, object]:
     """The document of `status`: every migration with its state.
 
     The states are `applied`, `edited` (applied, and its file was changed since), `missing`
     (applied, and its file is not here), `pending`, and `late` (pending, and numbered below one
-    that is applied).
+    that is applied); of a script without a transaction that broke off, `half applied` or
+    `half reverted`.
     """
     edited = {migration.name for migration in history.edited}
     missing = {row.name for row in history.missing}
@@ -52,6 +56,9 @@ def status(place: str, history: History) -> dict[str, object]:
         }
         for migration in history.pending
     ]
+    for row in rows:
+        if broken and row["name"] == broken.name:
+            row["state"] = {"up": "half applied", "down": "half reverted"}[broken.direction]
     return {"database": place, "at": history.newest, "migrations": rows, "error": None}
 
 
@@ -110,6 +117,10 @@ def error(
         "column": None,
         "sqlstate": None,
     }
+    if isinstance(failure.__cause__, psycopg.Error):
+        facts["sqlstate"] = failure.__cause__.sqlstate
+    if isinstance(failure, HistoryRefused) and failure.edited:
+        facts["file"] = failure.edited[0].path
     if isinstance(failure, FilesInvalid):
         first = failure.problems[0]
         facts["file"] = first.path

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from catalog.errors import (
     CatalogError,
@@ -225,13 +226,14 @@ def send_script(
     reply, blocked = session.send(message, script=name, look=first_look(script))
     if reply.error is None:
         return reply
+    at_commit = session.work.pgconn.transaction_status == TransactionStatus.IDLE
     if not reply.lost:
         session.roll_back()
     failed = len(reply.tags) - len(head)
     if reply.error.sqlstate == DIVISION_BY_ZERO:
         if failed < 0:
             raise WorkUnderWay
-        if failed >= len(script.statements):
+        if failed >= len(script.statements) and not at_commit:
             report = PostgresReport(None, "it takes its own row out of the ledger")
             raise ScriptFailed(_place(script), report) from reply.error
     position = reply.error.diag.statement_position

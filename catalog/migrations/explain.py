@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
 from catalog.errors import (
     Advised,
     AlreadyRecorded,
@@ -61,7 +63,7 @@ def error_text(
         case ScriptFailed():
             return f"{failed_script(error)}\n\n{_left_behind(error)} {state}\n{_next_step(error)}"
         case Interrupted(script=None):
-            return f"interrupted between scripts. {state}"
+            return f"interrupted between scripts. {state}" if state else "interrupted at the start"
         case Interrupted(script=script, known=False) if script:
             return (
                 f"interrupted in {script.path}. Whether it took effect is not known yet; see"
@@ -72,7 +74,7 @@ def error_text(
         case Declined():
             return f"Nothing was done. {state}"
         case Advised():
-            return str(error)
+            return f"{error}. {state}" if state else str(error)
         case _:
             return _trouble(error)
 
@@ -104,21 +106,30 @@ def _trouble(error: CatalogError) -> str:
             script = error.script.strip().replace("\n", "\n    ")
             return (
                 f"{name} broke off, and its statement {number} {error.finding}:\n\n    {script}\n\n"
-                f"{count(error.done, 'statement')} are known to be done. Look at the database, then"
-                " go on with the file's statement K: bin/migrate"
+                f"{count(error.done, 'statement')} {'is' if error.done == 1 else 'are'} known to be"
+                " done. Look at the database, then go on with the file's statement K: bin/migrate"
                 f" {direction} --resume-at K\n"
-                f"  --resume-at {number + 1}   if statement {number} took effect, or\n"
-                f"  --resume-at {number}   to run it (again)."
+                f"  --resume-at {max(number, error.done) + 1}   if statement {number} took"
+                " effect as it should, or\n"
+                f"  --resume-at {number}   to run it (again), and all that come after it."
             )
         case HalfDone(name=name, direction=direction, done=done):
             return (
                 f"{name} broke off after statement {done} of its {direction} script, and nothing"
-                f" else runs before it is whole.\nGo on with it: bin/migrate {direction}. Or take"
-                " back by hand what it did, and forget it:"
-                f" bin/psql -c 'DROP TABLE {error.journal}'"
+                f" else runs before it is whole.\n{_go_on(error)}. Or take back by hand what it"
+                f" did, and forget it: bin/psql -c {shlex.quote(_forget(error))}"
             )
         case _:
             return str(error)
+
+
+def _go_on(error: HalfDone) -> str:
+    command = f"bin/migrate {error.direction}"
+    return f"{error.obstacle}; then: {command}" if error.obstacle else f"Go on with it: {command}"
+
+
+def _forget(error: HalfDone) -> str:
+    return f"DROP TABLE {sql.Identifier(*error.journal).as_string()}"
 
 
 def _file_problem(found: FileProblem) -> str:

@@ -14,6 +14,7 @@ from psycopg import sql
 from catalog.database import send
 from catalog.errors import LedgerUnusable
 from catalog.migrations.lock import DIVISION_BY_ZERO, work_guard
+from catalog.migrations.migration import version_of
 from catalog.migrations.plan import Applied
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _LONGEST_NAME = _LONGEST_IDENTIFIER - len("_journal")
 _LOCATE = """
     SELECT namespace.nspname,
            found.oid IS NOT NULL,
-           (SELECT string_agg(attname, ',' ORDER BY attnum)
+           (SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', '
+                              ORDER BY attnum)
               FROM pg_attribute
              WHERE attrelid = found.oid AND attnum > 0 AND NOT attisdropped),
            CASE WHEN namespace.nspname IS NOT NULL
@@ -70,7 +72,10 @@ _CREATE = """
         'A row for every migration that is wholly applied; kept by bin/migrate';
     COMMIT;
 """
-_COLUMNS = ("name", "position", "applied_at", "duration", "checksum", "up_sql", "down_sql")
+_COLUMNS = (
+    *("name text", "position integer", "applied_at timestamp with time zone"),
+    *("duration interval", "checksum text", "up_sql text", "down_sql text"),
+)
 
 _READ = """
     SELECT name,
@@ -160,9 +165,9 @@ class Ledger:
         if place is None:
             reason = f'there is no schema "{schema}"' if schema else "the search_path is empty"
             raise LedgerUnusable(table, None, reason)
-        names = (columns or "").split(",")
-        if exists == "t" and not set(_COLUMNS) <= set(names):
-            raise LedgerUnusable(f"{place}.{name}", names)
+        found = (columns or "").split(", ")
+        if exists == "t" and not set(_COLUMNS) <= set(found):
+            raise LedgerUnusable(f"{place}.{name}", found)
         pooled = pid != str(connection.info.backend_pid)
         return cls(place, name, exists == "t", half_done == "t", pooled)
 
@@ -190,7 +195,7 @@ class Ledger:
         """All rows, in the order of application. One round trip; none if there is no table."""
         if not self.exists:
             return []
-        return [_applied(row) for row in send(connection, self._composed(_READ)).rows()]
+        return self._applied(send(connection, self._composed(_READ)).rows())
 
     def read_locked(self, session: Session, *, create: bool) -> tuple[Ledger, list[Applied]]:
         """The same for who holds the lock, and the ledger as it is now. One round trip.
@@ -215,7 +220,7 @@ class Ledger:
         rows = last if create or self.exists else []
         half_done = reply.rowsets[1] == [("t",)]
         now = replace(self, exists=self.exists or create, half_done=half_done)
-        return now, [_applied(row) for row in rows]
+        return now, self._applied(rows)
 
     def read_scripts(
         self, connection: psycopg.Connection, names: Sequence[str]
@@ -249,6 +254,21 @@ class Ledger:
         """Put the texts that the files have now in the place of those that were applied."""
         return self._composed(_ACCEPT, name=migration.name, **_texts(migration))
 
+    def _applied(self, rows: Sequence[tuple[str | None, ...]]) -> list[Applied]:
+        """The rows as values.
+
+        Raises:
+            LedgerUnusable: Somebody else wrote one of them.
+        """
+        found = []
+        for row in rows:
+            try:
+                found.append(_applied(row))
+            except (ValueError, OverflowError, OSError) as exc:
+                reason = f'its row "{row[0]}" is that of no migration'
+                raise LedgerUnusable(self.key, None, reason) from exc
+        return found
+
     def _composed(self, statement: str, **values: object) -> str:
         literals = {name: sql.Literal(value) for name, value in values.items()}
         return sql.SQL(statement).format(ledger=self.table, **literals).as_string()
@@ -280,6 +300,7 @@ def _texts(migration: Migration) -> dict[str, str | None]:
 
 def _applied(row: tuple[str | None, ...]) -> Applied:
     name, position, applied_at, duration_ms, checksum, text_hash = map(str, row)
+    version_of(name)
     return Applied(
         name,
         int(position),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from catalog.migrations.migration import Script
-    from catalog.migrations.scanner import Token
+    from catalog.migrations.scanner import Statement, Token
 
 # The statistics know of rows that no ANALYZE has counted yet. A partitioned table has its rows in
 # its leaves.
@@ -30,6 +30,7 @@ _ESTIMATE_OF_SCHEMA = """
       FROM pg_class AS class
      WHERE class.relnamespace = to_regnamespace({table}) AND class.relkind IN ('r', 'p');
 """
+_TAKES_AWAY = ("DROP", "DELETE", "TRUNCATE", "ALTER")
 _KEEPS_COLUMN = ("CONSTRAINT", "NOT", "DEFAULT", "IDENTITY", "EXPRESSION")
 
 
@@ -53,11 +54,13 @@ class Loss:
 
 def losses(script: Script) -> list[Loss]:
     """All that the script's statements drop or empty, in order."""
-    return [loss for statement in script.statements for loss in _of(statement.tokens)]
+    return [loss for statement in script.statements for loss in _of(statement)]
 
 
-def _of(tokens: Sequence[Token]) -> Iterator[Loss]:
-    match [token.word for token in tokens[:2]]:
+def _of(statement: Statement) -> Iterator[Loss]:
+    words = list(statement.first_words(2))
+    tokens = statement.tokens if words[0] in _TAKES_AWAY else ()  # an INSERT may be long
+    match words:
         case ["DROP", "TABLE"]:
             for item in _items(tokens[2:]):
                 yield Loss(_name(item))
@@ -73,9 +76,9 @@ def _of(tokens: Sequence[Token]) -> Iterator[Loss]:
             first, *others = _items(tokens[2:])
             table = _name(first)
             for action in [_after_name(first), *others]:
-                words = [token.word for token in action]
+                verbs = [token.word for token in action[:1]]
                 column = _without(action[1:], "COLUMN", "IF", "EXISTS")
-                if words[:1] == ["DROP"] and column and column[0].word not in _KEEPS_COLUMN:
+                if verbs == ["DROP"] and column and column[0].word not in _KEEPS_COLUMN:
                     yield Loss(table, column=column[0].text)
         case _:
             return

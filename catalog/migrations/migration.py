@@ -35,7 +35,10 @@ _DIRECTIVE = re.compile(
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-_TIMEOUT = re.compile(r"(?P<name>lock_timeout|statement_timeout)=(?P<value>0|[0-9]+(ms|s|min|h))")
+_TIMEOUT = re.compile(
+    r"(?P<name>lock_timeout|statement_timeout)=(?P<value>0|[0-9]{1,12}(?P<unit>ms|s|min|h))"
+)
+_MILLISECONDS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 _ALLOWED = re.compile(r"allow=(?P<hazard>blocking|rewrite|drop)")
 _ON_ERROR_STOP = re.compile(r"^\\set[ \t]+ON_ERROR_STOP[ \t]+(?:on|true|1)[ \t]*$", re.MULTILINE)
 _NO_TRANSACTION = "no-transaction"
@@ -111,6 +114,11 @@ class Script:
         return not self.alone and _NO_TRANSACTION not in self._directives
 
     @property
+    def runs_in_steps(self) -> bool:
+        """Whether it runs without a transaction, or may have."""
+        return not self.transactional or self.may_run_alone
+
+    @property
     def may_run_alone(self) -> bool:
         """Whether it can do without a transaction, should Postgres refuse it in one.
 
@@ -142,17 +150,14 @@ class Script:
     def _directives(self) -> dict[str, int]:
         """The words of the lines `-- migrate: …` above the first statement, with their offsets."""
         words: dict[str, int] = {}
-        for found in self._directive_lines(0, self._first_start):
+        for found in _DIRECTIVE.finditer(self.text, 0, self._first_start):
+            if not is_between_tokens(self.text, found.start("line")):
+                continue
             if found["words"] is None:
                 words[_NO_TRANSACTION] = found.start("line")
             for word in (found["words"] or "").replace(",", " ").split():
                 words[word] = found.start("words") + found["words"].index(word)
         return words
-
-    def _directive_lines(self, start: int, end: int) -> Iterator[re.Match[str]]:
-        for found in _DIRECTIVE.finditer(self.text, start, end):
-            if is_between_tokens(self.text, found.start("line")):
-                yield found
 
     @property
     def _first_start(self) -> int:
@@ -169,9 +174,13 @@ class Script:
                     f"there are {_NO_TRANSACTION}, lock_timeout=2s, statement_timeout=1min, and"
                     " allow=blocking (or rewrite, drop)",
                 )
-        for late in self._directive_lines(self._first_start, len(self.text)):
+        for late in _DIRECTIVE.finditer(self.text, self._first_start):
             words = (late["words"] or "").replace(",", " ").split()
-            if words and all(map(_is_directive, words)):
+            if (
+                words
+                and all(map(_is_directive, words))
+                and is_between_tokens(self.text, late.start("line"))
+            ):
                 yield self._problem_at(
                     late.start("line"),
                     "has a directive below its first statement, where it says nothing",
@@ -196,7 +205,9 @@ class Script:
                 )
             elif _copies_from_client(statement):
                 yield self._problem_at(
-                    statement.start, "copies from STDIN, which has no data here", "use INSERT"
+                    statement.start,
+                    "copies from STDIN, which has no data here",
+                    "use INSERT",
                 )
 
     def _problem_at(self, offset: int, problem: str, advice: str) -> FileProblem:
@@ -349,9 +360,10 @@ def _shown(directory: Path) -> str:
 
 
 def _is_directive(word: str) -> bool:
-    return word == _NO_TRANSACTION or any(
-        pattern.fullmatch(word) for pattern in (_TIMEOUT, _ALLOWED)
-    )
+    if found := _TIMEOUT.fullmatch(word):
+        number = int(found["value"].rstrip("mshin"))
+        return number * _MILLISECONDS[found["unit"] or "ms"] < 2**31
+    return word == _NO_TRANSACTION or _ALLOWED.fullmatch(word) is not None
 
 
 def _controls_transaction(statement: Statement) -> bool:
@@ -361,7 +373,9 @@ def _controls_transaction(statement: Statement) -> bool:
 
 def _copies_from_client(statement: Statement) -> bool:
     return statement.begins("COPY") and any(
-        pair in (("FROM", "STDIN"), ("TO", "STDOUT")) for pair in pairwise(statement.words)
+        # Postgres takes either word for either way.
+        first in ("FROM", "TO") and second in ("STDIN", "STDOUT")
+        for first, second in pairwise(statement.words)
     )
 
 

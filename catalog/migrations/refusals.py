@@ -62,7 +62,12 @@ def broken_off(ledger: Ledger, connection: psycopg.Connection) -> Entry | None:
     return entries[-1] if entries else None
 
 
-def half_done(broken: Entry, ledger: Ledger) -> HalfDone:
+def half_done(broken: Entry, ledger: Ledger, history: History) -> HalfDone:
     """The error that nothing runs before a script that broke off is whole."""
     done = broken.statement - (broken.state != "done")
-    return HalfDone(broken.name, broken.direction, done, ".".join(ledger.journal_name))
+    migration, obstacle = history.by_name.get(broken.name), ""
+    if broken.direction == "up" and migration is None:
+        obstacle = "Its file is gone: bring it back"
+    elif broken.direction == "up" and migration and not migration.up.runs_in_steps:
+        obstacle = "Its file says now that it is one transaction: restore its first line"
+    return HalfDone(broken.name, broken.direction, done, ledger.journal_name, obstacle)

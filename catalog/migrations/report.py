@@ -119,6 +119,8 @@ def status_table(history: History, broken: Entry | None = None) -> str:
     if broken:
         done = broken.statement - (broken.state != "done")
         note = f"broke off after statement {done} of its {broken.direction} script"
+        if broken.name not in {line[0] for line in lines}:
+            lines.append((broken.name, "no file", "", ""))
         lines = [(*line[:3], note) if line[0] == broken.name else line for line in lines]
     return table(("migration", "applied", "took", ""), lines)
 

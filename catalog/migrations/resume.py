@@ -121,8 +121,8 @@ class Resumption:
         elif statement.begins("DROP", "INDEX"):
             if self._is_gone(statement):
                 self._done = entry.statement
-        elif statement.words[0] not in _REPEATABLE and (
-            entry.state == "started" or statement.words[0] in ("CALL", "DO")
+        elif statement.first_words(1)[0] not in _REPEATABLE and (
+            entry.state == "started" or statement.first_words(1)[0] in ("CALL", "DO")
         ):
             raise self._unclear(entry, [entry], "was begun; whether it took effect is not known")
 

@@ -109,7 +109,8 @@ def split(text: str) -> list[Statement]:
     begin = last = -1
     parentheses = blocks = 0
     flaws: list[Token] = []
-    creates, before = False, ""
+    creates = False
+    before = ""  # after a dot or AS, a keyword is a name
     for kind, start, end, closed in _pieces(text):
         sign = text[start] if kind == "other" else ""
         if sign == ";" and parentheses == 0 and blocks == 0:
@@ -127,11 +128,12 @@ def split(text: str) -> list[Statement]:
             parentheses += 1
         elif sign == ")":
             parentheses = max(0, parentheses - 1)
-        elif creates and kind == "word" and parentheses == 0:
+        elif creates and kind == "word" and parentheses == 0 and before not in (".", "AS"):
             word = text[start:end].upper()
             if (before, word) != ("BEGIN", "ATOMIC") or _creates_routine(text[begin:start]):
                 blocks = _blocks_after(blocks, before, word)
-            before = word
+        if creates:
+            before = text[start:end].upper()
     if begin >= 0:
         statements.append(Statement(text[begin:last], begin, tuple(flaws)))
     return statements

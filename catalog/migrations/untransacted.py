@@ -55,6 +55,11 @@ class UntransactedScript:
         self._script = script
         self._name = name
         self._direction = direction
+        self._settings = [
+            (number, f"{each.text};\n")
+            for number, each in enumerate(script.statements)
+            if _is_of_session(each)
+        ]
         self._prefix = 0
         self.done = 0
         """How many statements took effect, this time or before."""
@@ -92,7 +97,7 @@ class UntransactedScript:
         statement = self._script.statements[self.done]
         number, run = self.done + 1, self._session.run
         entry = Entry(self._name, self._direction, number, "started", run, statement.text)
-        alone = statement.words[0] in ("CALL", "DO")
+        alone = statement.first_words(1)[0] in ("CALL", "DO")
         reply, blocked = Reply([], [], None), None
         if not alone:
             # The note of a statement that is whole commits together with it.
@@ -133,7 +138,7 @@ class UntransactedScript:
         What the script set so far holds for its next statement, and not for ours; so it is set
         anew every time, which also serves a script that goes on in another session.
         """
-        before = self._script.statements[: self.done]
+        before = [text for number, text in self._settings if number < self.done]
         return "".join(
             [
                 "BEGIN READ WRITE;",
@@ -143,7 +148,7 @@ class UntransactedScript:
                 self._ledger.refuse_recorded(self._name, recorded=self._direction == "up"),
                 self._journal.create(),
                 self._journal.claim(entry),
-                *(f"{each.text};\n" for each in before if _is_of_session(each)),
+                *before,
                 # Should we be killed, this is how the next run finds what is left of this one.
                 *set_values({"application_name": self._session.run}, local=False),
             ]
@@ -160,9 +165,8 @@ class UntransactedScript:
 
     def _refuse_settings(self) -> None:
         """Refuse what would reach other clients of the pooler, and not the next statement."""
-        setting = next(
-            (each for each in self._script.statements if each.words[0] in _OF_SESSION), None
-        )
+        statements = self._script.statements
+        setting = next((each for each in statements if each.first_words(1)[0] in _OF_SESSION), None)
         if setting or self._script.timeouts:
             raise FilesInvalid(
                 [
@@ -181,7 +185,7 @@ class UntransactedScript:
 
 
 def _is_of_session(statement: Statement) -> bool:
-    words = statement.words
+    words = statement.first_words(4)
     if words[0] in _OF_SESSION:
         return words[1] not in _OF_TRANSACTION
-    return words[0] == "SELECT" and "SET_CONFIG" in words[:4]
+    return words[0] == "SELECT" and "SET_CONFIG" in words

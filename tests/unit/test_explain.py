@@ -184,10 +184,13 @@ PROBLEMS = [
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (SettingsError("the port is none", "give one"), "the port is none; give one"),
+        (
+            SettingsError("the port is none", "give one"),
+            "the port is none; give one. The database is at 0001_a.",
+        ),
         (
             DatabaseUnavailable("cannot connect", "start it", passing=True),
-            "cannot connect; start it",
+            "cannot connect; start it. The database is at 0001_a.",
         ),
         (
             FilesInvalid(PROBLEMS),

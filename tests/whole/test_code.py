@@ -31,7 +31,11 @@ MAY_IMPORT = {
     "serve": {"errors", "settings", "database", "embedded", "migrations", "api"},
 }
 # These decide, and leave doing to the others.
-PURE = {"migration", "scanner", "position", "plan"}
+PURE = {
+    *("migration", "scanner", "position", "plan"),
+    *("foresight.look", "foresight.locking", "foresight.facts", "foresight.compare"),
+    *("foresight.hazards", "foresight.advice", "foresight.sizes"),
+}
 
 
 @pytest.mark.parametrize(
@@ -63,13 +67,26 @@ def test_imports_point_one_way(module: Path) -> None:
 @pytest.mark.parametrize("name", sorted(PURE))
 def test_what_only_decides_holds_no_connection(name: str) -> None:
     allowed = ("catalog.errors", *(f"catalog.migrations.{other}" for other in PURE))
-    imported = imports(Path(f"catalog/migrations/{name}.py"))
+    imported = imports(Path(f"catalog/migrations/{name.replace('.', '/')}.py"))
 
     assert not [
         module
         for module in imported
         if module.split(".")[0] not in sys.stdlib_module_names and not module.startswith(allowed)
     ]
+
+
+RUNNER = [module for module in MODULES if module.parts[1:2] == ("migrations",)]
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in RUNNER if "foresight" not in module.parts], ids=str
+)
+def test_the_runner_knows_nothing_of_foresight(module: Path) -> None:
+    imported = [name for name in imports(module) if name.startswith("catalog.migrations.foresight")]
+
+    # The command line stands above both, and passes its commands on.
+    assert imported == (["catalog.migrations.foresight.commands"] if module.stem == "cli" else [])
 
 
 def test_the_queries_know_nothing_of_http() -> None:

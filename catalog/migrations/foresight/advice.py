@@ -15,9 +15,8 @@ BUILD = f"CREATE INDEX CONCURRENTLY, {_ALONE}"
 REBUILD = f"REINDEX … CONCURRENTLY, {_ALONE}"
 CONSTRAIN = "add the constraint NOT VALID, and VALIDATE CONSTRAINT in a later migration"
 REQUIRE = (
-    "first ADD CHECK ({column} IS NOT NULL) NOT VALID; in a later migration VALIDATE CONSTRAINT,"
-    " and then SET NOT NULL, which reads nothing any more (Postgres 18 has ADD NOT NULL {column}"
-    " NOT VALID as well)"
+    "first ADD CHECK ({check}) NOT VALID; in a later migration VALIDATE CONSTRAINT, and then SET"
+    " NOT NULL, which reads nothing any more (Postgres 18 has ADD NOT NULL … NOT VALID as well)"
 )
 MAKE_UNIQUE = f"CREATE UNIQUE INDEX CONCURRENTLY, {_ALONE}; then ADD CONSTRAINT … USING INDEX"
 RETYPE = "add a column of the new type, fill it in batches, and switch over when it is complete"
@@ -30,7 +29,7 @@ ATTACH = (
     " leave), and VALIDATE CONSTRAINT in a later migration; then nothing has to be read"
 )
 BATCHES = f"in batches that are committed one by one: a DO block with COMMIT, {_ALONE}"
-APART = "put it into a migration of its own, where the lock of statement {since} is not held"
+APART = "put it into a migration of its own, where the lock of {since} is not held"
 
 LEAVES = (
     "CREATE INDEX ON ONLY {table}, CREATE INDEX CONCURRENTLY on each partition, and"
@@ -47,25 +46,23 @@ UNSEARCHED = "first see in pg_stat_user_indexes that nothing uses it"
 UNINDEX = f"{UNSEARCHED}; then DROP INDEX CONCURRENTLY, {_ALONE}"
 
 
-def safer_work(facts: StatementFacts, since: int) -> str:
+def safer_work(facts: StatementFacts, since: str) -> str:
     """For a statement that blocks somebody while it works; "" if there is no such way.
 
-    `since` is the number of the statement that took the lock.
+    `since` names the earlier statements that took the locks, if some did.
     """
     made = {item.kind for item in facts.creates}
     if facts.rewrites:
         return _instead_of_rewriting(facts, made)
-    if facts.tag == "CREATE INDEX":
-        return _instead_of_building(facts)
-    if facts.tag == "REINDEX":
-        return REBUILD
-    if facts.builds and made & {"primary key", "unique constraint"}:
-        return MAKE_UNIQUE
     if facts.scans and (advice := _instead_of_checking(facts, made)):
         return advice
+    if facts.builds:
+        return _instead_of_building(facts, made)
+    if facts.rebuilds:
+        return "" if facts.retypes else REBUILD
     if facts.changes and not facts.tag.startswith("INSERT"):
         return BATCHES
-    return APART.format(since=since) if since < facts.number else ""
+    return APART.format(since=since) if since else ""
 
 
 def safer_change(facts: StatementFacts, gone: Sequence[Item]) -> str:
@@ -77,7 +74,11 @@ def safer_change(facts: StatementFacts, gone: Sequence[Item]) -> str:
     return EMPTIED if facts.empties else UNNAMED
 
 
-def _instead_of_building(facts: StatementFacts) -> str:
+def _instead_of_building(facts: StatementFacts, made: set[str]) -> str:
+    if made & {"primary key", "unique constraint"}:
+        return MAKE_UNIQUE
+    if "exclusion constraint" in made:
+        return ""
     built = {index.of for index in facts.builds}
     whole = [item for item in facts.creates if item.kind == "index" and item.of not in built]
     return LEAVES.format(table=whole[0].of) if whole else BUILD
@@ -88,15 +89,18 @@ def _instead_of_checking(facts: StatementFacts, made: set[str]) -> str:
         return ATTACH
     if made & {"foreign key", "check"} or facts.tag == "ALTER DOMAIN":
         return CONSTRAIN
-    if facts.requires:
-        return REQUIRE.format(column=facts.requires[0].name)
-    return NEEDS_DEFAULT if "column" in made and facts.tag == "ALTER TABLE" else ""
+    if facts.requires and not facts.builds:
+        check = " AND ".join(f"{column.name} IS NOT NULL" for column in facts.requires)
+        return REQUIRE.format(check=check)
+    if "column" in made and not facts.builds and facts.tag == "ALTER TABLE":
+        return NEEDS_DEFAULT
+    return ""
 
 
 def _instead_of_rewriting(facts: StatementFacts, made: set[str]) -> str:
     if facts.tag in ("CLUSTER", "VACUUM"):
         return COMPACT
-    if facts.tag == "REFRESH MATERIALIZED VIEW":
+    if facts.rewrites[0].kind == "materialized view":
         return REFRESH
     if facts.retypes:
         return RETYPE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from catalog.migrations.foresight.facts import Item, StatementFacts
@@ -44,18 +45,6 @@ class Surroundings:
         )
 
 
-def facts_of(
-    statement: Statement,
-    number: int,
-    tag: str,
-    around: Surroundings,
-    after: Look,
-    locks: Collection[Lock],
-) -> StatementFacts:
-    """Compare the looks before and after a statement; `locks` are all that it took."""
-    return _Comparison(statement, number, tag, around, after, locks).facts()
-
-
 def replaced(before: Look, after: Look) -> dict[Address, Thing]:
     """Indexes and constraints that were made again under their old names, by old address.
 
@@ -73,38 +62,17 @@ def replaced(before: Look, after: Look) -> dict[Address, Thing]:
     }
 
 
-class _Comparison:
-    """One statement's two looks side by side."""
+@dataclass(frozen=True)
+class Comparison:
+    """The looks before and after one statement side by side."""
 
-    def __init__(
-        self,
-        statement: Statement,
-        number: int,
-        tag: str,
-        around: Surroundings,
-        after: Look,
-        locks: Collection[Lock],
-    ) -> None:
-        self.statement = statement
-        self.number = number
-        self.tag = tag
-        self.around = around
-        self.before = around.before
-        self.after = after
-        self.new_locks = {lock for lock in locks if lock not in around.taken}
-        self.replaced = replaced(self.before, after)
-        old = self.before.things
-        self.kept = [
-            (old[address], thing)
-            for address, thing in after.things.items()
-            if address in around.existing and address in old
-        ]
-        again = {thing.address for thing in self.replaced.values()}
-        self.made = [
-            thing
-            for address, thing in after.things.items()
-            if address not in old and address not in again
-        ]
+    statement: Statement
+    number: int
+    tag: str
+    around: Surroundings
+    after: Look
+    locks: Collection[Lock]
+    """All that it took, and perhaps some that were taken before."""
 
     def facts(self) -> StatementFacts:
         """Everything there is to say."""
@@ -112,7 +80,7 @@ class _Comparison:
         emptied = self._emptied()
         rewritten = [
             now
-            for was, now in self.kept
+            for was, now in self._kept
             if now.kind in _STORED and was.file != now.file and now not in emptied
         ]
         scanned = [thing for thing in self._scanned() if thing not in emptied]
@@ -125,7 +93,7 @@ class _Comparison:
             self.statement.start,
             self.statement.text,
             self.tag,
-            locks=table_locks(dict.fromkeys(self.new_locks, self.number), start, existing),
+            locks=table_locks(dict.fromkeys(self._new_locks, self.number), start, existing),
             held=tuple(
                 lock for lock in table_locks(self.around.taken, start, existing) if lock.blocks
             ),
@@ -141,13 +109,35 @@ class _Comparison:
             validates=self._flagged(*_CONSTRAINTS),
             requires=self._flagged("column"),
             retypes=self._items(
-                now for was, now in self.kept if now.kind == "column" and was.shape != now.shape
+                now for was, now in self._kept if now.kind == "column" and was.shape != now.shape
             ),
             attaches=self._flagged("table"),
-            detaches=self._items(
-                now for was, now in self.kept if now.kind == "table" and was.flag and not now.flag
-            ),
+            detaches=self._flagged("table", now=False),
         )
+
+    @cached_property
+    def _new_locks(self) -> set[Lock]:
+        return {lock for lock in self.locks if lock not in self.around.taken}
+
+    @cached_property
+    def _replaced(self) -> dict[Address, Thing]:
+        return replaced(self.around.before, self.after)
+
+    @cached_property
+    def _kept(self) -> list[tuple[Thing, Thing]]:
+        """What existed and is there still, as it was and as it is now."""
+        old = self.around.before.things
+        return [
+            (old[address], thing)
+            for address, thing in self.after.things.items()
+            if address in self.around.existing and address in old
+        ]
+
+    @cached_property
+    def _made(self) -> list[Thing]:
+        """What is new, and not only under another address."""
+        known = {*self.around.before.things, *(thing.address for thing in self._replaced.values())}
+        return [thing for address, thing in self.after.things.items() if address not in known]
 
     def _item(self, thing: Thing) -> Item:
         of = self._thing(thing.of) if thing.of else None
@@ -157,11 +147,14 @@ class _Comparison:
         return tuple(sorted(map(self._item, things), key=lambda item: (item.of, item.name)))
 
     def _thing(self, address: Address) -> Thing | None:
-        return self.before.things.get(address) or self.after.things.get(address)
+        return self.around.before.things.get(address) or self.after.things.get(address)
 
-    def _flagged(self, *kinds: str) -> tuple[Item, ...]:
+    def _flagged(self, *kinds: str, now: bool = True) -> tuple[Item, ...]:
+        """What became valid, NOT NULL or a partition; or is not any more."""
         return self._items(
-            now for was, now in self.kept if now.kind in kinds and now.flag and not was.flag
+            thing
+            for was, thing in self._kept
+            if thing.kind in kinds and thing.flag is now and was.flag is not now
         )
 
     def _emptied(self) -> list[Thing]:
@@ -171,13 +164,13 @@ class _Comparison:
         the tag does not tell (a DO block), a TRUNCATE is what did not read it that once.
         """
         found = []
-        for was, now in self.kept:
+        for was, now in self._kept:
             if now.kind == "materialized view" and was.flag and not now.flag:
                 found.append(now)
             elif now.kind == "table" and was.file != now.file and was.shape == now.shape:
                 indexes = sum(
                     index.kind == "index" and index.of == now.address and old.file != index.file
-                    for old, index in self.kept
+                    for old, index in self._kept
                 )
                 quiet = self.tag.startswith(("DO", "CALL", "SELECT"))
                 if self.tag == "TRUNCATE TABLE" or (quiet and now.scans - was.scans <= indexes):
@@ -186,17 +179,17 @@ class _Comparison:
 
     def _scanned(self) -> list[Thing]:
         searched = {
-            now.of for was, now in self.kept if now.kind == "index" and now.scans > was.scans
+            now.of for was, now in self._kept if now.kind == "index" and now.scans > was.scans
         }
         # The query that checks a foreign key may go through an index instead, and all of it.
         checked = {
             thing.of
-            for thing in (*self.made, *(now for was, now in self.kept if not was.flag))
+            for thing in (*self._made, *(now for was, now in self._kept if not was.flag))
             if thing.kind == "foreign key" and thing.flag
         }
         return [
             now
-            for was, now in self.kept
+            for was, now in self._kept
             if now.kind in _STORED and (now.scans > was.scans or now.address in searched & checked)
         ]
 
@@ -208,10 +201,10 @@ class _Comparison:
         """
         if not scanned:
             return []
-        locked = {lock.relation for lock in self.new_locks if lock.mode == WRITES}
+        locked = {lock.relation for lock in self._new_locks if lock.mode == WRITES}
         held = {lock.relation for lock in self.around.taken if lock.mode == WRITES}
         writes = self.tag.startswith(_CHANGING)
-        tables = [now for _, now in self.kept if now.kind == "table"]
+        tables = [now for _, now in self._kept if now.kind == "table"]
         return [
             table
             for table in tables
@@ -224,7 +217,9 @@ class _Comparison:
 
         An index that is made again for a type that is stored alike keeps its file.
         """
-        files = {thing.file for thing in self.before.things.values() if thing.kind == "index"}
+        files = {
+            thing.file for thing in self.around.before.things.values() if thing.kind == "index"
+        }
 
         def is_built(index: Thing) -> bool:
             return (
@@ -234,38 +229,38 @@ class _Comparison:
                 and index.of not in anew
             )
 
-        known = self.before.things
+        known = self.around.before.things
         rebuilt = [
             thing
             for address, thing in self.after.things.items()
             if address in known and is_built(thing)
         ]
-        return list(filter(is_built, self.made)), [
+        return list(filter(is_built, self._made)), [
             *rebuilt,
-            *filter(is_built, self.replaced.values()),
+            *filter(is_built, self._replaced.values()),
         ]
 
     def _created(self) -> list[Thing]:
-        new = {thing.address for thing in self.made}
-        return [thing for thing in self.made if thing.of not in new]
+        new = {thing.address for thing in self._made}
+        return [thing for thing in self._made if thing.of not in new]
 
     def _dropped(self) -> list[Thing]:
         gone = {
             address
-            for address in self.before.things
-            if address not in self.after.things and address not in self.replaced
+            for address in self.around.before.things
+            if address not in self.after.things and address not in self._replaced
         }
         return [
-            self.before.things[address]
+            self.around.before.things[address]
             for address in gone
             if address in self.around.existing
-            and not self.before.ties.get(address, frozenset()) & gone
+            and not self.around.before.ties.get(address, frozenset()) & gone
         ]
 
     def _renamed(self) -> list[tuple[Thing, Thing]]:
         pairs = [
             (was, now)
-            for was, now in self.kept
+            for was, now in self._kept
             if (was.label, was.schema) != (now.label, now.schema) and was.kind != "default"
         ]
         renamed = {now.address for _, now in pairs}
@@ -273,7 +268,7 @@ class _Comparison:
             (
                 (was, now)
                 for was, now in pairs
-                if not self.before.ties.get(now.address, frozenset()) & renamed
+                if not self.around.before.ties.get(now.address, frozenset()) & renamed
             ),
             key=lambda pair: pair[0].name,
         )

@@ -2,7 +2,6 @@
 
 `catalog.migrations.foresight.compare` reads them off the catalogue and the locks. Time plays no
 part: the tables that they are measured on are empty.
-
 """
 
 from __future__ import annotations
@@ -32,19 +31,25 @@ class TableLock:
     """A lock, and whom it keeps waiting."""
 
     relation: str
-    """The table that it is felt at; where none is, the sequence itself."""
+    """The table or view that it is felt at; where none is, the sequence itself."""
     mode: str
     """In SQL's spelling: `ACCESS EXCLUSIVE`."""
     blocks: Blocks
-    via: str = ""
-    """The index or sequence that is locked, if it is not the table itself."""
-    since: int = 0
+    since: int
     """The number of the statement that took it, from 1."""
+    via: Item | None = None
+    """What is locked, if it is not the table itself: an index, a sequence that a default needs,
+    or a table that foreign keys refer to."""
 
     @property
     def degree(self) -> int:
         """How much it blocks, from 0; more is worse."""
         return DEGREES.index(self.blocks)
+
+    @property
+    def through_reference(self) -> bool:
+        """Whether it is a table that is locked, and this one only refers to it."""
+        return self.via is not None and self.via.kind == "table"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from catalog.migrations.foresight.advice import safer_change, safer_work
 from catalog.migrations.foresight.sizes import Sized, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from catalog.migrations.foresight.facts import Item, StatementFacts, TableLock
     from catalog.migrations.foresight.sizes import Sizes
@@ -109,22 +109,39 @@ def _blocking(facts: StatementFacts, sized: Sized) -> Hazard | None:
     worst = _worst(facts)
     if not worst:
         return _locking_rows(facts, sized)
+    own = {name: lock for name, lock in worst.items() if not lock.through_reference}
     worked = {work.table for work in works}
-    by_degree: dict[str, list[str]] = {}
-    for table in sorted(worst, key=lambda name: (-worst[name].degree, name not in worked, name)):
-        by_degree.setdefault(worst[table].blocks, []).append(sized(table))
-    blocked = " and ".join(f"{blocks} on {listed(names)}" for blocks, names in by_degree.items())
-    since = min(lock.since for lock in worst.values())
-    earlier = all(lock.since < facts.number for lock in worst.values())
-    locked = f", locked by statement {since}," if earlier else ""
-    doing = _doing(works, sized, alone=worked == set(worst) and len(worked) == 1)
+    earlier = sorted(lock.since for lock in own.values() if lock.since < facts.number)
+    parts = [f"blocks {_blocked(own, worked, sized)}"]
+    if len(earlier) == len(own):
+        parts.append(f"locked by {_statements(earlier)}")
+    if len(own) < len(worst):
+        parts.append(
+            f"and so writes on {listed([sized(name) for name in sorted(worst.keys() - own)])}"
+        )
+    comma = "," if len(parts) > 1 else ""
+    doing = _doing(works, sized, alone=worked == set(own) and len(worked) == 1)
     kinds = {"blocking", "rewrite"} if facts.rewrites or facts.rebuilds else {"blocking"}
     return Hazard(
         facts.number,
         frozenset(kinds),
-        f"blocks {blocked}{locked} while it {doing}",
-        safer_work(facts, since),
+        f"{', '.join(parts)}{comma} while it {doing}",
+        safer_work(facts, _statements(earlier) if earlier else ""),
     )
+
+
+def _statements(numbers: Sequence[int]) -> str:
+    """`statement 1`, `statements 1 and 3`."""
+    distinct = list(map(str, dict.fromkeys(numbers)))
+    return f"statement{'s' * (len(distinct) > 1)} {listed(distinct)}"
+
+
+def _blocked(locks: Mapping[str, TableLock], first: Collection[str], sized: Sized) -> str:
+    """`reads and writes on a and b and writes on c`; some tables first."""
+    by_degree: dict[str, list[str]] = {}
+    for name in sorted(locks, key=lambda name: (-locks[name].degree, name not in first, name)):
+        by_degree.setdefault(locks[name].blocks, []).append(sized(name))
+    return " and ".join(f"{blocks} on {listed(names)}" for blocks, names in by_degree.items())
 
 
 def _locking_rows(facts: StatementFacts, sized: Sized) -> Hazard | None:
@@ -134,7 +151,7 @@ def _locking_rows(facts: StatementFacts, sized: Sized) -> Hazard | None:
         return None
     tables = listed([sized(item.name) for item in facts.changes])
     says = f"blocks changes to the rows of {tables} while it {verb} them"
-    return Hazard(facts.number, frozenset({"blocking"}), says, safer_work(facts, facts.number))
+    return Hazard(facts.number, frozenset({"blocking"}), says, safer_work(facts, ""))
 
 
 def _works(facts: StatementFacts) -> list[_Work]:
@@ -154,8 +171,15 @@ def _works(facts: StatementFacts) -> list[_Work]:
     works += [_Work(item.name, f"{verb} its rows", f"{verb} rows {to}") for item in facts.changes]
     if works:
         return works
-    verb = "checks" if facts.tag.startswith(("ALTER", "CREATE")) else "reads"
+    verb = "checks" if _checks(facts) else "reads"
     return [_Work(item.name, f"{verb} every row", f"{verb} every row of") for item in facts.scans]
+
+
+def _checks(facts: StatementFacts) -> bool:
+    """Whether rows are read because something is to be true of all of them."""
+    made = any(item.kind in ("check", "foreign key") for item in facts.creates)
+    promised = facts.requires or facts.validates or facts.attaches
+    return made or bool(promised) or facts.tag.startswith(("ALTER", "CREATE"))
 
 
 def _verb(facts: StatementFacts) -> str:
@@ -165,7 +189,8 @@ def _verb(facts: StatementFacts) -> str:
 def _worst(facts: StatementFacts) -> dict[str, TableLock]:
     """The lock that blocks most on each table, held or new; of equal ones the first."""
     worst: dict[str, TableLock] = {}
-    for lock in (*facts.held, *facts.locks):
+    locks = (*facts.held, *facts.locks)
+    for lock in sorted(locks, key=lambda lock: (lock.through_reference, lock.since)):
         if lock.degree > (worst[lock.relation].degree if lock.relation in worst else 0):
             worst[lock.relation] = lock
     return worst

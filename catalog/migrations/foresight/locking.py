@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.migrations.foresight.facts import TableLock
+from catalog.migrations.foresight.facts import Item, TableLock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,6 +23,7 @@ _MODES = (
 )
 _STRENGTH = {mode: strength for strength, mode in enumerate(_MODES)}
 _BLOCKS_WRITES = _STRENGTH["ShareLock"]
+_BLOCKS_REFERENCES = _STRENGTH["ExclusiveLock"]
 _BLOCKS_READS = _STRENGTH[EXCLUSIVE]
 
 
@@ -31,8 +32,7 @@ def table_locks(
 ) -> tuple[TableLock, ...]:
     """The strongest lock on each relation that others see, and that existed; the worst first.
 
-    Planning a query locks all indexes of its tables, and a default may need a sequence; so a lock
-    on those is felt at the table. It is left out where one on the table itself does as much.
+    Locks on other things are added where they are felt at a table that has none that does as much.
     """
     direct: list[TableLock] = []
     indirect: list[TableLock] = []
@@ -41,17 +41,38 @@ def table_locks(
         if thing is None or not _is_known(thing, existing):
             continue
         table = look.things.get(thing.of) if thing.of else None
-        shown = TableLock(
-            (table or thing).name,
-            spelled(lock.mode),
-            _blocks(table if table and thing.kind == "index" else thing, lock.mode),
-            via=thing.name if table else "",
-            since=since,
-        )
-        (indirect if table else direct).append(shown)
+        blocks = _blocks(table if table and thing.kind == "index" else thing, lock.mode)
+        mode = spelled(lock.mode)
+        item = Item(thing.kind, thing.name)
+        if table:
+            indirect.append(TableLock(table.name, mode, blocks, since, item))
+            continue
+        direct.append(TableLock(thing.name, mode, blocks, since))
+        if _STRENGTH[lock.mode] >= _BLOCKS_REFERENCES:
+            indirect += [
+                TableLock(each.name, mode, "writes", since, item)
+                for each in _referring(thing, look, existing)
+            ]
     degrees = {lock.relation: lock.degree for lock in direct}
     felt = [lock for lock in indirect if lock.degree > degrees.get(lock.relation, 0)]
-    return tuple(sorted(direct + felt, key=lambda lock: (-lock.degree, lock.relation, lock.via)))
+    return tuple(sorted(direct + felt, key=_order))
+
+
+def _order(lock: TableLock) -> tuple[int, str, str]:
+    return (-lock.degree, lock.relation, lock.via.name if lock.via else "")
+
+
+def _referring(table: Thing, look: Look, existing: Collection[Address]) -> list[Thing]:
+    """Tables with foreign keys to this one: it is looked at for every row that is written there."""
+    tables = {
+        thing.of
+        for thing in look.things.values()
+        if thing.kind == "foreign key"
+        and thing.shape == str(table.address.object)
+        and thing.of in existing
+        and thing.of != table.address
+    }
+    return [look.things[address] for address in tables if address]
 
 
 def spelled(mode: str) -> str:

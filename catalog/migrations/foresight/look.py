@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from catalog.database import Reply
+    Rows = Sequence[tuple[str | None, ...]]
 
 # Defaults are addressed by their columns, because a new default is a new row of the catalogue.
 # The counters of this transaction and those of all before it are added up: what has been passed
@@ -96,7 +96,7 @@ _THINGS = """
                                  ELSE 'exclusion constraint'
                     END,
                     conname, quote_ident(conname), 0, 'pg_class'::regclass, conrelid, 0, 0,
-                    convalidated, ''
+                    convalidated, confrelid::text
                FROM pg_constraint
                JOIN relation AS class ON class.oid = conrelid
               WHERE contype IN ('c', 'f', 'p', 'u', 'x')
@@ -237,7 +237,7 @@ class Thing:
     flag: bool
     """Whether a column is NOT NULL, a constraint valid, a table a partition, a view filled."""
     shape: str
-    """The type of a column; how and where a table is stored."""
+    """The type of a column; how and where a table is stored; what a foreign key refers to."""
 
 
 @dataclass(frozen=True)
@@ -250,15 +250,9 @@ class Look:
     locks: frozenset[Lock]
 
     @classmethod
-    def of(cls, reply: Reply) -> Look:
-        """What a message said that ends with `LOOK`.
-
-        Raises:
-            psycopg.Error: It failed.
-        """
-        if reply.error:
-            raise reply.error
-        things, ties, locks = reply.rowsets[-3:]
+    def of(cls, rowsets: Sequence[Rows]) -> Look:
+        """What the rows say that a message returned which ends with `LOOK`."""
+        things, ties, locks = rowsets[-3:]
         found = [_thing(row) for row in things]
         tied: dict[Address, set[Address]] = {each.address: set() for each in found}
         for each in found:

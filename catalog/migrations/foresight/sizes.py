@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Sizes = Mapping[str, tuple[int, int] | None]
-"""Rows and bytes by the names that facts have for tables; fewer than 0 rows are unknown."""
+"""Rows and bytes by the names that facts have for tables; what is below 0 is not known."""
 
 _MOST_NAMES = 3
 
@@ -28,7 +28,8 @@ class Sized:
 
 def in_words(rows: int, size: int) -> str:
     """`12.4 M rows, 3.1 GB`; the rows are an estimate, and so are rounded."""
-    return f"{_rows(rows)}, {_bytes(size)}" if rows >= 0 else _bytes(size)
+    known = [_rows(rows)] * (rows >= 0) + [_bytes(size)] * (size >= 0)
+    return ", ".join(known) or "of unknown size"
 
 
 def listed(names: Sequence[str]) -> str:

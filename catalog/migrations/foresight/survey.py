@@ -70,7 +70,7 @@ class Survey:
             HalfDone: One is, so that the schema is that of no version.
         """
         if broken := broken_off(self.ledger, self.connection):
-            raise half_done(broken, self.ledger)
+            raise half_done(broken, self.ledger, self.history)
 
 
 @contextmanager

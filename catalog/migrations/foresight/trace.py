@@ -10,7 +10,7 @@ from psycopg.pq import TransactionStatus
 
 from catalog.database import send
 from catalog.errors import PostgresReport, ScriptFailed, ScriptPlace
-from catalog.migrations.foresight.compare import Surroundings, facts_of
+from catalog.migrations.foresight.compare import Comparison, Surroundings
 from catalog.migrations.foresight.intercept import intercept
 from catalog.migrations.foresight.locking import EXCLUSIVE
 from catalog.migrations.foresight.look import LOOK, Lock, Look
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from catalog.database import Reply
     from catalog.migrations.foresight.facts import StatementFacts
     from catalog.migrations.migration import Script
+
+# A statement that is kept waiting on purpose is not to give up.
+_PATIENCE = "SET lock_timeout = 0; SET statement_timeout = 0;"
 
 
 class Tracer:
@@ -94,9 +97,9 @@ class Tracer:
         statement = script.statements[number - 1]
         reply = send(self._connection, f"{statement.text}\n;\n{LOOK}")
         self._check(reply, script, number)
-        after = Look.of(reply)
-        facts = facts_of(statement, number, reply.tags[0], around, after, after.locks)
-        return facts, around.go_on(after, number)
+        after = Look.of(reply.rowsets)
+        compared = Comparison(statement, number, reply.tags[0], around, after, after.locks)
+        return compared.facts(), around.go_on(after, number)
 
     def _alone(self, script: Script, number: int) -> StatementFacts:
         """Run a statement that Postgres takes in no transaction but its own."""
@@ -104,6 +107,7 @@ class Tracer:
         before = self._look()
         around = Surroundings(self._existing, start=before, before=before, taken={})
         tables = self._tables(before)
+        send(self._connection, _PATIENCE)
         reply, locks = intercept(self._connect, self._connection, statement.text, tables)
         self._check(reply, script, number)
         after = self._look()
@@ -114,7 +118,8 @@ class Tracer:
             if address in before.things and before.things[address].file != thing.file
         }
         self._existing = around.go_on(after, number).existing
-        return replace(facts_of(statement, number, reply.tags[0], around, after, locks), alone=True)
+        compared = Comparison(statement, number, reply.tags[0], around, after, locks)
+        return replace(compared.facts(), alone=True)
 
     def _begin(self) -> Surroundings:
         start = self._look("BEGIN;")
@@ -142,7 +147,10 @@ class Tracer:
             send(self._connection, "ROLLBACK")
 
     def _look(self, head: str = "") -> Look:
-        return Look.of(send(self._connection, head + LOOK))
+        reply = send(self._connection, head + LOOK)
+        if reply.error:
+            raise reply.error
+        return Look.of(reply.rowsets)
 
     def _tables(self, look: Look) -> dict[int, sql.Identifier]:
         """Those that may be in use, by oid."""
