@@ -99,6 +99,24 @@ EXAMPLES = [
             "SELECT 3",
         ],
     ),
+    (
+        "a function called begin.atomic",
+        "CREATE FUNCTION begin.atomic() RETURNS int LANGUAGE sql AS '1'; SELECT 2",
+        ["CREATE FUNCTION begin.atomic() RETURNS int LANGUAGE sql AS '1'", "SELECT 2"],
+    ),
+    (
+        "schemas called begin and atomic",
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = begin, atomic AS ''; S",
+        ["CREATE FUNCTION f() RETURNS int LANGUAGE sql SET search_path = begin, atomic AS ''", "S"],
+    ),
+    (
+        "names like keywords in a function body",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT t.case, 1 AS end FROM t; END; S",
+        [
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT t.case, 1 AS end FROM t; END",
+            "S",
+        ],
+    ),
     ("a transaction is no function body", "BEGIN; SELECT 1; END;", ["BEGIN", "SELECT 1", "END"]),
     ("an alias called atomic", "SELECT 1 AS atomic; SELECT 2", ["SELECT 1 AS atomic", "SELECT 2"]),
     ("an open quote takes the rest", "SELECT 1; SELECT 'x; y", ["SELECT 1", "SELECT 'x; y"]),

@@ -753,6 +753,27 @@ def test_a_runner_that_waits_in_vain_says_for_whom(project: Project) -> None:
     assert "--wait" in failed.err
 
 
+def test_a_division_by_zero_at_the_commit_is_the_scripts_own(project: Project) -> None:
+    project.write(
+        {
+            "0001_a.up.sql": """
+                CREATE TABLE a (id int);
+                CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN PERFORM 1 / 0; RETURN NULL; END';
+                CREATE CONSTRAINT TRIGGER t AFTER INSERT ON a DEFERRABLE INITIALLY DEFERRED
+                    FOR EACH ROW EXECUTE FUNCTION f();
+                INSERT INTO a VALUES (1);
+            """
+        }
+    )
+
+    failed = project.fail("up")
+
+    assert "division by zero" in failed.err
+    assert "SQLSTATE 22012" in failed.err
+    assert project.tables == []
+
+
 # --- Interruptions
 
 
@@ -923,7 +944,7 @@ def test_a_table_that_another_tool_made_is_left_alone(ready: Project) -> None:
 
     failed = ready.fail("up")
 
-    assert "was not made by this runner (its columns are version)" in failed.err
+    assert "was not made by this runner (its columns are version text)" in failed.err
     assert ready.query("SELECT count(*) FROM schema_migrations") == [(0,)]
 
 

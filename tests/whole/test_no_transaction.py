@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -219,6 +222,70 @@ def test_nothing_is_reverted_under_a_script_that_broke_off(project: Project) -> 
     project.write({"2_x.up.sql": script(*mood, "SELECT 1/1")})
     project.succeed("up")
     assert project.applied == ["1_t", "2_x", "3_y"]
+
+
+def test_up_finishes_a_down_that_broke_off_though_nothing_is_pending(project: Project) -> None:
+    project.write(
+        {
+            "0001_a.up.sql": "CREATE TABLE a (id int, extra int);",
+            "0001_a.down.sql": script(
+                "ALTER TABLE a DROP COLUMN extra", "SELECT 1 / 0", "DROP TABLE a"
+            ),
+        }
+    )
+    project.succeed("up")
+    project.fail("down")
+    project.write({"0001_a.down.sql": script("ALTER TABLE a DROP COLUMN extra", "DROP TABLE a")})
+
+    shown = project.fail("status", "--check")
+    document = json.loads(project.migrate("status", "--json").out)
+    project.succeed("up")
+
+    assert "broke off after statement 1 of its down script" in shown.out
+    assert document["migrations"][0]["state"] == "half reverted"
+    assert project.applied == ["0001_a"]
+    assert project.query("SELECT extra FROM a") == []
+    assert journal(project) == []
+
+
+def test_the_way_on_after_an_edit_leaves_what_was_done_after_it(project: Project) -> None:
+    project.write(
+        {"0001_a.up.sql": script("CREATE TABLE a (id int)", "INSERT INTO a VALUES (1)", "SELECT x")}
+    )
+    project.fail("up")
+    project.write(
+        {
+            "0001_a.up.sql": script(
+                "CREATE TABLE IF NOT EXISTS a (id int)", "INSERT INTO a VALUES (1)", "SELECT 1"
+            )
+        }
+    )
+
+    failed = project.fail("up")
+    assert "2 statements are known to be done" in failed.err
+    assert "--resume-at 3   if statement 1 took effect" in failed.err
+    project.succeed("up", "--resume-at", "3")
+
+    assert project.query("SELECT * FROM a") == [(1,)]
+
+
+def test_a_script_that_broke_off_says_how_to_forget_it_wherever_the_ledger_is(
+    project: Project,
+) -> None:
+    table = ("--table", "The App.it's")
+    project.query('CREATE SCHEMA "The App"')
+    project.write({"0001_a.up.sql": script("CREATE TABLE a (id int)", "SELECT x")})
+    project.fail("up", *table)
+    (project.folder / "0001_a.up.sql").unlink()
+    project.write({"0002_b.up.sql": "SELECT 1;"})
+
+    failed = project.fail("up", *table)
+
+    assert "Its file is gone: bring it back; then: bin/migrate up" in failed.err
+    [forget] = re.findall("bin/psql -c (.*)", failed.err)
+    [statement] = shlex.split(forget)
+    project.query(statement)
+    project.succeed("up", *table)
 
 
 def test_nothing_is_applied_over_a_script_that_broke_off_and_is_gone(project: Project) -> None:

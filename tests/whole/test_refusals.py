@@ -515,6 +515,40 @@ FOREIGN = {
 }
 
 
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["up"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "row", ["('by hand', 7, '-infinity', '', '')", "('0007_x', 7, 'infinity', '', '')"]
+)
+def test_a_row_that_no_runner_wrote_is_named(
+    project: Project, command: list[str], row: str
+) -> None:
+    project.write(THREE)
+    project.succeed("up", "1")
+    columns = "name, position, applied_at, checksum, up_sql"
+    project.query(f"INSERT INTO schema_migrations ({columns}) VALUES {row}")
+
+    failed = project.fail(*command)
+
+    assert 'its row "' in failed.err
+    assert "Traceback" not in failed.err
+
+
+def test_what_is_not_utf_8_on_the_command_line_is_one_line(project: Project) -> None:
+    project.write(THREE)
+
+    failed = project.fail("status", "--table", "\udcff")
+
+    assert failed.lines == ["an argument or a variable is not UTF-8; correct it"]
+
+
+def test_a_document_is_utf_8_whatever_a_files_name_is(project: Project) -> None:
+    (project.folder / "0001_\udcff.up.sql").write_text("SELECT 1;")
+
+    failed = project.fail("status", "--json")
+
+    assert json.loads(failed.out)["error"]["kind"] == "FilesInvalid"
+
+
 @pytest.mark.parametrize(
     "columns",
     [
