@@ -179,6 +179,7 @@ def server(home: Path) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_it_starts_without_the_database_and_serves_soon_after_its_return(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

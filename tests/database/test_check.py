@@ -196,6 +196,7 @@ def checked(rehearsal: Rehearsal, up: str, down: str | None) -> Checked:
     return found
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(("up", "down", "what"), FAULTS.values(), ids=FAULTS)
 def test_a_down_that_forgets_is_found(rehearsal: Rehearsal, up: str, down: str, what: str) -> None:
     found = checked(rehearsal, up, down)
@@ -204,6 +205,7 @@ def test_a_down_that_forgets_is_found(rehearsal: Rehearsal, up: str, down: str, 
     assert {f"{each.kind} {each.name}" for each in found.not_restored} == set(what.split(", "))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(("up", "down"), SOUND.values(), ids=SOUND)
 def test_a_sound_pair_has_no_finding(rehearsal: Rehearsal, up: str, down: str) -> None:
     if "catalog_test_reader" in up:

@@ -83,7 +83,7 @@ def told(differences: Sequence[Difference]) -> dict[str, object]:
 # --- What differs
 
 
-@pytest.mark.few(60)
+@pytest.mark.few(40)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.name)
 def test_one_change_is_told_and_nothing_else(
     transaction: psycopg.Connection, change: Change
@@ -619,6 +619,7 @@ SETTINGS = """
 PREPARED = "SELECT name FROM pg_prepared_statements"
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "script",
     [

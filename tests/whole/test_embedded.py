@@ -188,6 +188,7 @@ def test_it_is_shared_and_stops_with_the_last_of_its_users(home: Path) -> None:
     assert not (home / "postgres/data/postmaster.pid").exists()
 
 
+@pytest.mark.slow
 def test_several_who_come_at_once_to_a_new_folder_get_one_server(new_home: Path) -> None:
     users = [User(new_home) for _ in range(4)]
 
@@ -372,6 +373,7 @@ def test_a_strict_umask_of_root_does_not_keep_the_server_out(new_home: Path) -> 
 # --- Private
 
 
+@pytest.mark.slow
 def test_its_data_is_for_its_owner_alone(new_home: Path) -> None:
     with server_in(new_home) as server:
         for folder in (new_home / "postgres", server.data, socket_folder(server.conninfo)):
@@ -383,6 +385,7 @@ def test_it_listens_on_no_network(home: Path) -> None:
         assert ask(server.conninfo, "SHOW listen_addresses") == ""
 
 
+@pytest.mark.slow
 @only_root
 def test_for_root_it_runs_as_a_user_that_is_there_already(home: Path) -> None:
     with server_in(home) as server:

@@ -296,6 +296,7 @@ def test_an_orphan_is_known_whatever_its_script_calls_it(project: Project) -> No
 # --- pg_terminate_backend
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @moments(few=1, many=10)
 def test_a_backend_ended_at_a_random_moment_leaves_nothing_to_mend(
@@ -327,6 +328,7 @@ def test_a_backend_ended_at_a_random_moment_leaves_nothing_to_mend(
 # --- A cut network
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("where", ["on the way there", "on the way back"])
 @moments(few=1, many=28)
@@ -391,6 +393,7 @@ def test_a_lost_answer_to_a_commit_is_found_out_by_the_same_run(
     assert_up_mends(history, undisturbed)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["0002_add_ada", "0005_add_moods"])
 def test_a_message_that_never_arrived_is_said_to_have_done_nothing(
     history: Project, undisturbed: Undisturbed, name: str
@@ -468,6 +471,7 @@ def process_state(pid: int) -> str:
     return ""
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @moments(few=1, many=8)
 def test_a_server_killed_at_a_random_moment_comes_back_with_nothing_to_mend(
@@ -665,6 +669,7 @@ class TestASignal:
         assert "interrupted" in rest
         process.stdout.close()
 
+    @pytest.mark.few(1)
     @moments(few=3, many=15)
     def test_at_a_random_moment_leaves_what_was_said_and_nothing_running(
         self,

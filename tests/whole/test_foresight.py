@@ -152,6 +152,7 @@ def test_a_role_that_is_taken_for_granted_is_made_on_our_own_server(project: Pro
         assert 'role "some_reader" was not there, and was made for this' in done.out
 
 
+@pytest.mark.slow
 def test_a_role_that_a_migration_makes_does_not_outlive_the_check(project: Project) -> None:
     project.write(
         {
@@ -164,6 +165,7 @@ def test_a_role_that_a_migration_makes_does_not_outlive_the_check(project: Proje
         assert "all sound" in project.succeed("check", env=NOWHERE).out
 
 
+@pytest.mark.slow
 def test_what_a_killed_command_left_is_cleared_by_the_next(library: Library) -> None:
     process, scratch = started(library)
     process.kill()
@@ -180,6 +182,7 @@ def test_what_a_killed_command_left_is_cleared_by_the_next(library: Library) -> 
     assert library.project.query(f"SELECT FROM pg_database WHERE datname = '{scratch}'") == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_removes_its_scratch_database(
     library: Library, number: signal.Signals
@@ -277,6 +280,7 @@ def test_plan_has_a_document(library: Library) -> None:
     } in statement["locks"]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("kinds", "head", "code"),
     [
@@ -307,12 +311,14 @@ def test_plan_reads_the_target_in_three_trips(library: Library) -> None:
         assert proxy.connections == 1
 
 
+@pytest.mark.slow
 def test_plan_of_nothing_says_so(library: Library) -> None:
     library.project.succeed("up")
 
     assert "Nothing is pending" in library.foresee("plan").out
 
 
+@pytest.mark.slow
 def test_plan_shows_where_a_migration_would_fail(library: Library) -> None:
     library.project.succeed("up", "1")
     library.project.write({"0003_broken.up.sql": "\nALTER TABLE nowhere ADD x int;"})
@@ -363,7 +369,7 @@ DRIFTS = {
 }
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("change", "said"), DRIFTS.items())
 def test_verify_finds_a_drift(library: Library, change: str, said: str) -> None:
     library.project.succeed("up")
@@ -382,12 +388,14 @@ def test_verify_of_a_fresh_database_is_ok(library: Library) -> None:
     assert done.out.splitlines()[-1] == "ok: the schema is that of 0002_index_years"
 
 
+@pytest.mark.slow
 def test_verify_compares_with_the_version_that_the_target_is_at(library: Library) -> None:
     library.project.succeed("up", "1")
 
     assert "ok: the schema is that of 0001_create_books" in library.foresee("verify").out
 
 
+@pytest.mark.slow
 def test_verify_goes_by_the_ledger_where_a_file_is_gone(library: Library) -> None:
     library.project.succeed("up")
     (library.project.folder / "0002_index_years.up.sql").unlink()
@@ -396,6 +404,7 @@ def test_verify_goes_by_the_ledger_where_a_file_is_gone(library: Library) -> Non
     assert "ok" in library.foresee("verify").out
 
 
+@pytest.mark.slow
 def test_verify_tells_what_is_odd_about_the_ledger(library: Library) -> None:
     library.project.succeed("up")
     (library.project.folder / "0001_create_books.up.sql").unlink()
@@ -406,6 +415,7 @@ def test_verify_tells_what_is_odd_about_the_ledger(library: Library) -> None:
     assert "0001_create_books: applied, and there is no file" in done.out
 
 
+@pytest.mark.slow
 def test_verify_leaves_out_what_it_is_told_to(library: Library) -> None:
     library.project.succeed("up")
     library.project.query('CREATE TABLE tmp_a (); CREATE INDEX tmp_i ON "Books" (title)')
@@ -414,6 +424,7 @@ def test_verify_leaves_out_what_it_is_told_to(library: Library) -> None:
     library.foresee("verify", "--ignore", "public.tmp_*")
 
 
+@pytest.mark.slow
 def test_verify_leaves_out_schemas_that_no_migration_touches(library: Library) -> None:
     library.project.succeed("up")
     library.project.query("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.t (id integer)")
@@ -456,6 +467,7 @@ def test_a_database_at_a_version_of_the_files_is_adopted_there(library: Library)
     assert library.project.applied == ["0001_create_books", "0002_index_years"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_adopt_records_nothing(library: Library) -> None:
     library.project.query(LIBRARY["0001_create_books.up.sql"])
 
@@ -480,6 +492,7 @@ def test_a_database_at_no_version_is_left_alone_until_it_is_forced(library: Libr
     assert library.project.applied == ["0001_create_books"]
 
 
+@pytest.mark.slow
 def test_of_versions_with_one_schema_somebody_has_to_choose(library: Library) -> None:
     library.project.write({"0003_rows.up.sql": 'INSERT INTO "Books" VALUES (1);'})
     library.project.query(LIBRARY["0001_create_books.up.sql"])
@@ -494,6 +507,7 @@ def test_of_versions_with_one_schema_somebody_has_to_choose(library: Library) ->
     assert library.project.applied == ["0001_create_books", "0002_index_years"]
 
 
+@pytest.mark.slow
 def test_what_is_adopted_is_not_adopted_again(library: Library) -> None:
     library.project.succeed("up", "1")
 
@@ -502,6 +516,7 @@ def test_what_is_adopted_is_not_adopted_again(library: Library) -> None:
     assert "the ledger knows migrations already, the newest is 0001_create_books" in failed.err
 
 
+@pytest.mark.slow
 def test_another_tools_table_in_the_place_of_the_ledger_is_named(library: Library) -> None:
     library.project.query(LIBRARY["0001_create_books.up.sql"])
     library.project.query("CREATE TABLE schema_migrations (version bigint, dirty boolean)")
@@ -531,6 +546,7 @@ def reader(library: Library) -> Iterator[str]:
     library.project.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", ["plan", "verify"])
 def test_a_role_that_may_only_read_is_enough(library: Library, reader: str, command: str) -> None:
     reading = Library(replace(library.project, database=reader), library.scratch_url)
@@ -538,6 +554,7 @@ def test_a_role_that_may_only_read_is_enough(library: Library, reader: str, comm
     reading.foresee(command)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", ["check", "plan", "verify"])
 def test_the_target_is_never_changed(
     library: Library, embedded_server: EmbeddedServer, command: str

@@ -62,6 +62,7 @@ def test_up_again_has_nothing_to_do(project: Project) -> None:
     assert "Nothing to apply: the database is at 0003_c." in project.succeed("up").out
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -83,6 +84,7 @@ def test_up_goes_as_far_as_it_is_told(
     assert project.applied == expected
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -851,6 +853,7 @@ def test_no_password_at_all_is_one_line(ready: Project, guarded: Address) -> Non
     assert "no password supplied; check the user and password in DATABASE_URL" in said
 
 
+@pytest.mark.slow
 def test_an_unknown_user_of_a_server_with_passwords_is_one_line(
     ready: Project, guarded: Address
 ) -> None:
@@ -859,6 +862,7 @@ def test_an_unknown_user_of_a_server_with_passwords_is_one_line(
     assert 'password authentication failed for user "nobody-known"' in said
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_database_is_one_line(ready: Project, guarded: Address, command: str) -> None:
     said = refused(ready, command, guarded.but(dbname="nowhere").url)

@@ -326,6 +326,7 @@ def test_what_it_did_can_be_taken_back_by_hand_and_forgotten(project: Project) -
 # --- Indexes
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("table", "name"),
     [
@@ -450,6 +451,7 @@ def invalid_index(project: Project) -> Project:
     return project
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("content", "line"),
     [
@@ -617,6 +619,7 @@ def test_there_is_nothing_to_resume_in_a_script_that_was_not_begun(
 # --- Lone statements without a header, as other tools' histories have them
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "content",
     [

@@ -291,6 +291,7 @@ def test_a_malformed_url_is_one_line(tree: Tree, no_psql: str) -> None:
     assert "S3cr3t" not in refused.err
 
 
+@pytest.mark.slow
 def test_a_wrong_password_is_told_by_psql_and_not_shown(
     tree: Tree, no_psql: str, guarded: Address
 ) -> None:

@@ -234,6 +234,7 @@ def test_every_command_looks_at_the_files_first(project: Project, command: list[
     ]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("folder", "said"),
     [
@@ -301,6 +302,7 @@ def test_an_edited_migration_is_shown_and_nothing_runs(project: Project, edited:
     assert project.applied == ["0001_a", "0002_b"]
 
 
+@pytest.mark.slow
 def test_all_edited_migrations_stop_every_command(project: Project) -> None:
     project.write(THREE)
     project.succeed("up", "2")
@@ -426,6 +428,7 @@ def git(project: Project, *arguments: str) -> None:
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("place", [".", "sql/my migrations"])
 def test_a_late_migration_is_refused_and_the_git_mv_lines_help(
     project: Project, place: str
@@ -491,6 +494,7 @@ def test_down_goes_by_the_order_of_application_and_not_by_number(project: Projec
     assert planned[-3:] == ["  0002_b", "  0003_c", "  0001_a"]
 
 
+@pytest.mark.slow
 def test_what_is_late_is_told_by_status(project: Project) -> None:
     late(project)
 
@@ -515,6 +519,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["up"]], ids=" ".join)
 @pytest.mark.parametrize(
     "row", ["('by hand', 7, '-infinity', '', '')", "('0007_x', 7, 'infinity', '', '')"]
@@ -549,6 +554,7 @@ def test_a_document_is_utf_8_whatever_a_files_name_is(project: Project) -> None:
     assert json.loads(failed.out)["error"]["kind"] == "FilesInvalid"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "columns",
     [
@@ -588,6 +594,7 @@ def as_variable(table: str) -> tuple[list[str], Mapping[str, str]]:
     return [], {"MIGRATIONS_TABLE": table}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("given", "table", "where"),
     [
@@ -631,6 +638,7 @@ def test_the_option_goes_before_the_variable(project: Project) -> None:
     assert project.query("SELECT count(*) FROM history") == [(3,)]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "table",
     [

@@ -195,6 +195,7 @@ def test_what_a_kill_left_running_is_taken_over(tree: Tree) -> None:
     assert postmaster.is_gone()
 
 
+@pytest.mark.slow
 def test_it_starts_again_after_everything_was_killed(own_tree: Tree) -> None:
     with serving(own_tree) as service:
         killed = Postmaster.of(own_tree)
@@ -222,6 +223,7 @@ def test_two_share_one_server_and_the_last_one_stops_it(tree: Tree) -> None:
     assert postmaster.is_gone()
 
 
+@pytest.mark.slow
 def test_two_first_starts_at_once_fill_it_once(own_tree: Tree) -> None:
     with ExitStack() as both:
         starting = [own_tree.start("serve", "--port", "0") for _ in range(2)]
@@ -424,6 +426,7 @@ def test_the_port_may_come_from_the_environment_and_an_option_overrules_it(
         assert service.url == f"http://127.0.0.1:{other}"
 
 
+@pytest.mark.slow
 def test_the_host_may_come_from_the_environment_and_an_option_overrules_it(
     tree: Tree, catalog_database: str
 ) -> None:

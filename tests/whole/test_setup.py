@@ -121,6 +121,7 @@ def test_later_runs_are_quiet_and_start_no_python_but_the_one(ready: Path, tmp_p
     assert not started.exists()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("command", ["migrate", "serve", "psql"])
 def test_a_command_hands_on_its_arguments_and_stays_where_it_was_called(
     ready: Path, tmp_path: Path, command: str
@@ -236,6 +237,7 @@ def test_a_venv_that_something_else_made_is_left_alone(clone: Path) -> None:
     assert [clone / ".venv/precious"] == list((clone / ".venv").iterdir())
 
 
+@pytest.mark.slow
 def test_a_linked_venv_imports_the_code_it_is_called_in(clone: Path, ready: Path) -> None:
     (clone / ".venv").symlink_to(ready / ".venv")
 
@@ -265,6 +267,7 @@ def test_an_unfinished_set_up_is_begun_again(ready: Path) -> None:
     assert lines(run(ready / "bin/migrate")) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_one_line(clone: Path) -> None:
     with start(clone / "bin/migrate", start_new_session=True) as process:
         assert process.stderr

@@ -499,6 +499,7 @@ def losing(project: Project) -> Project:
     return project
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "answer", ["n\n", "\x04", *(pytest.param(each, marks=slow) for each in ("\n", "what?\n"))]
 )
