@@ -41,7 +41,7 @@ def check(command: Command) -> int:
     found = []
     with _rehearsal(command) as (scratch, rehearsal):
         command.place = scratch.target.place
-        command.show([f"Checking {options.dir} in {_where(scratch)}"])
+        command.show([*words.servers(None, _server(scratch)), ""])
         for each in Check(rehearsal).run(migrations, since=options.since, seed=seed):
             found.append(each)
             command.show(words.checked(each))
@@ -70,7 +70,7 @@ def plan(command: Command) -> int:
             sizes = read_sizes(survey.connection)
         failing, told = [], []
         with _rehearsal(command) as (scratch, rehearsal):
-            command.show([*_header(command, scratch, version), ""])
+            command.show(_header(command, scratch, version))
             for each in forecasts(rehearsal, applied, pending, sizes):
                 fails = each.verdict.fails(options.fail_on)
                 failing += [each] * fails
@@ -206,15 +206,12 @@ def _rehearsal(command: Command) -> Iterator[tuple[Scratch, Rehearsal]]:
         yield scratch, rehearsal
 
 
-def _where(scratch: Scratch, version: int | None = None) -> str:
-    return f"{scratch.target.place} ({words.versions(scratch.version, version)})"
+def _server(scratch: Scratch) -> tuple[str, int]:
+    return scratch.target.place, scratch.version
 
 
 def _header(command: Command, scratch: Scratch, version: int) -> list[str]:
-    return [
-        f"{command.place} ({words.versions(version)})",
-        f"compared with {_where(scratch, version)}",
-    ]
+    return [*words.servers((command.place, version), _server(scratch)), ""]
 
 
 def _print_document(

@@ -63,7 +63,7 @@ def forecast(found: Forecast) -> Document:
                         "table": lock.relation,
                         "mode": lock.mode,
                         "blocks": lock.blocks or None,
-                        "via": lock.via or None,
+                        "via": lock.via.name if lock.via else None,
                         **_size(found.sizes.get(lock.relation)),
                     }
                     for lock in facts.locks

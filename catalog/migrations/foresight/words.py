@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from catalog.migrations.foresight.adopt import Candidate
     from catalog.migrations.foresight.check import Checked
     from catalog.migrations.foresight.differences import Difference
-    from catalog.migrations.foresight.facts import Item, StatementFacts
+    from catalog.migrations.foresight.facts import Item, StatementFacts, TableLock
     from catalog.migrations.foresight.forecast import Forecast
     from catalog.migrations.foresight.hazards import Hazard
     from catalog.migrations.foresight.verify import Drift
@@ -35,14 +35,21 @@ _LIVE = (
 )
 
 
-def versions(scratch: int, target: int | None = None) -> str:
-    """What is to be said of the servers' versions."""
-    if target is None or scratch // 10000 == target // 10000:
-        return f"Postgres {_version(scratch)}"
-    return (
-        f"Postgres {scratch // 10000}, and the target is {target // 10000}: what differs between"
-        " these is not seen; --scratch-url takes a server of the target's version"
-    )
+def servers(target: tuple[str, int] | None, scratch: tuple[str, int]) -> list[str]:
+    """The places that are looked at, with the versions of their servers."""
+    if target is None:
+        return [f"scratch  Postgres {_version(scratch[1])}: {scratch[0]}"]
+    lines = [
+        f"target   Postgres {_version(target[1])}: {target[0]}",
+        f"scratch  Postgres {_version(scratch[1])}: {scratch[0]}",
+    ]
+    majors = target[1] // 10000, scratch[1] // 10000
+    if majors[0] != majors[1]:
+        lines.append(
+            f"note: what differs between Postgres {min(majors)} and {max(majors)} may not be seen;"
+            " --scratch-url takes a server of the target's version"
+        )
+    return lines
 
 
 def roles_made(roles: Sequence[str]) -> list[str]:
@@ -108,7 +115,10 @@ def forecast(found: Forecast, *, failing: bool) -> list[str]:
     lines += [f"{' ' * len(found.migration.name)}  {words}" for words in verdict.words[1:]]
     for facts in found.facts:
         hazards = [each for each in verdict.hazards if each.statement == facts.number]
-        said = _facts(facts, Sized(found.sizes))
+        sized = Sized(found.sizes)
+        said = _facts(facts, sized)
+        if hazards:
+            said += [f"still locks {words}" for words in _locks(facts.held, sized)]
         if said or hazards:
             lines.append(f"    {_statement(found.migration.up, facts)}")
             lines += _indented(said, 8)
@@ -228,11 +238,7 @@ def _statement(script: Script, facts: StatementFacts) -> str:
 
 def _facts(facts: StatementFacts, sized: Sized) -> list[str]:
     """All that it does, each in a line; nothing of what it does not do."""
-    lines = []
-    for lock in facts.locks:
-        via = f" by {lock.via}" if lock.via else ""
-        blocks = f", which blocks {lock.blocks}" if lock.blocks else ""
-        lines.append(f"locks {sized(lock.relation)}{via} in {lock.mode} mode{blocks}")
+    lines = [f"locks {words}" for words in _locks(facts.locks, sized)]
     for verb, items in (
         ("rewrites", facts.rewrites),
         ("builds", facts.builds),
@@ -249,6 +255,19 @@ def _facts(facts: StatementFacts, sized: Sized) -> list[str]:
             lines.append(f"{verb} {', '.join(map(_item, items))}")
     lines += [f"renames {_item(item)} to {name}" for item, name in facts.renames]
     return lines
+
+
+def _locks(locks: Sequence[TableLock], sized: Sized) -> list[str]:
+    """A line for each mode on each relation, however many of its indexes are locked so."""
+    through: dict[tuple[str, str, str], list[str]] = {}
+    for lock in locks:
+        names = through.setdefault((lock.relation, lock.mode, lock.blocks), [])
+        names += [_item(lock.via)] if lock.via else []
+    return [
+        f"{sized(relation)}{' by ' * bool(names)}{', '.join(names)} in {mode} mode"
+        + (f", which blocks {blocks}" if blocks else "")
+        for (relation, mode, blocks), names in through.items()
+    ]
 
 
 def _item(item: Item) -> str:
