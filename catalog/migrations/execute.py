@@ -7,7 +7,6 @@ work lock, its row in the ledger, the script, and the commit. Either all of it h
 from __future__ import annotations
 
 import random
-import re
 import signal
 import time
 from dataclasses import replace
@@ -21,10 +20,10 @@ from catalog.errors import (
     Interrupted,
     PostgresReport,
     ScriptFailed,
-    ScriptPlace,
 )
 from catalog.migrations.events import Finished, Retrying, Started
-from catalog.migrations.indexes import STATEMENT, refuse_invalid
+from catalog.migrations.failure import offset_of, place_of, report_of
+from catalog.migrations.indexes import refuse_invalid
 from catalog.migrations.journal import Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.preamble import first_look, reset, set_values, timeouts
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from catalog.database import Reply
     from catalog.migrations.ledger import Ledger
     from catalog.migrations.migration import Script
-    from catalog.migrations.scanner import Statement
     from catalog.migrations.session import Session
 
 # Nothing is wrong with the script: lock_not_available, deadlock_detected, serialization_failure.
@@ -156,8 +154,8 @@ class Execution:
         except (CatalogError, psycopg.Error) as exc:
             if isinstance(exc, Interrupted):
                 raise
-            raise Interrupted(number, _place(self._script), known=False) from exc
-        raise Interrupted(number, _place(self._script), done=self._statements_done)
+            raise Interrupted(number, place_of(self._script), known=False) from exc
+        raise Interrupted(number, place_of(self._script), done=self._statements_done)
 
     def _run(self) -> None:
         """Run the script as one transaction with its record."""
@@ -187,10 +185,10 @@ class Execution:
             if reply.error:
                 position = reply.error.diag.statement_position
                 inside = steps.offset_of(int(position)) if position else None
-                statement = _offset_of(script, steps.done, reply.error)
+                statement = offset_of(script, steps.done, reply.error)
                 raise ScriptFailed(
-                    _place(script),
-                    _report(reply.error),
+                    place_of(script),
+                    report_of(reply.error),
                     offset=statement if inside is None else inside,
                     done=steps.done,
                     blocked=blocked,
@@ -208,7 +206,7 @@ class Execution:
         if reply.error.sqlstate == DIVISION_BY_ZERO:
             raise WorkUnderWay
         raise ScriptFailed(
-            _place(script), _report(reply.error), done=steps.done, lost=reply.lost
+            place_of(script), report_of(reply.error), done=steps.done, lost=reply.lost
         ) from reply.error
 
 
@@ -235,63 +233,12 @@ def send_script(
             raise WorkUnderWay
         if failed >= len(script.statements) and not at_commit:
             report = PostgresReport(None, "it takes its own row out of the ledger")
-            raise ScriptFailed(_place(script), report) from reply.error
+            raise ScriptFailed(place_of(script), report) from reply.error
     position = reply.error.diag.statement_position
-    offset = _offset_of(script, failed, reply.error)
+    offset = offset_of(script, failed, reply.error)
     if position and (inside := int(position) - 1 - len(before)) >= 0:
         # At the end of the file Postgres points at the semicolon that we put there.
         offset = min(inside, len(script.text.rstrip()))
     raise ScriptFailed(
-        _place(script), _report(reply.error), offset=offset, blocked=blocked, lost=reply.lost
+        place_of(script), report_of(reply.error), offset=offset, blocked=blocked, lost=reply.lost
     ) from reply.error
-
-
-def _offset_of(script: Script, number: int, error: psycopg.Error) -> int | None:
-    """The offset of a script's statement, counted from 0, or of the line in its `DO` block."""
-    checked = str(error.diag.constraint_name).removeprefix(STATEMENT)
-    if checked.isdigit() and number >= len(script.statements):
-        number = int(checked)
-    if not 0 <= number < len(script.statements):
-        return None
-    statement = script.statements[number]
-    if (inside := _offset_in_body(statement, error)) is not None:
-        return inside
-    lines = re.findall(r"inline_code_block line (\d+)", error.diag.context or "")
-    body = next((token for token in statement.tokens if token.kind == "dollar"), None)
-    if not lines or body is None or not statement.begins("DO"):
-        return statement.start
-    # The outermost block comes last; its lines are counted from the opening quote.
-    offset = body.start
-    for _ in range(int(lines[-1]) - 1):
-        offset = script.text.find("\n", offset) + 1
-    return offset + len(script.text[offset:]) - len(script.text[offset:].lstrip(" \t"))
-
-
-def _offset_in_body(statement: Statement, error: psycopg.Error) -> int | None:
-    """The offset of an error that Postgres places in a function's body.
-
-    It would say where in the message that is, but for the copy of the script in the ledger's row,
-    which makes the body stand there twice.
-    """
-    position, body = error.diag.internal_position, error.diag.internal_query
-    for token in statement.tokens if position and body else ():
-        tag = token.text[: token.text.find("$", 1) + 1] if token.kind == "dollar" else "'"
-        if token.kind in ("dollar", "string") and token.text == f"{tag}{body}{tag}":
-            return token.start + len(tag) + int(position or 1) - 1
-    return None
-
-
-def _place(script: Script) -> ScriptPlace:
-    return ScriptPlace(script.path, script.text, script.transactional)
-
-
-def _report(error: psycopg.Error) -> PostgresReport:
-    diag = error.diag
-    ours = str(diag.constraint_name).startswith(STATEMENT)
-    return PostgresReport(
-        sqlstate=error.sqlstate,
-        message=diag.message_primary or str(error).strip(),
-        detail=diag.message_detail,
-        hint=diag.message_hint,
-        context=None if ours else diag.context,
-    )

@@ -9,7 +9,8 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from catalog.database import send
-from catalog.errors import PostgresReport, ScriptFailed, ScriptPlace
+from catalog.errors import ScriptFailed
+from catalog.migrations.failure import offset_of, place_of, report_of
 from catalog.migrations.foresight.compare import Comparison, Surroundings
 from catalog.migrations.foresight.intercept import intercept
 from catalog.migrations.foresight.locking import EXCLUSIVE
@@ -135,10 +136,10 @@ class Tracer:
     def _check(self, reply: Reply, script: Script, number: int) -> None:
         if reply.error is None:
             return
-        offset = script.statements[number - 1].start
+        offset = offset_of(script, number - 1, reply.error)
         position = reply.error.diag.statement_position
         if position and not reply.tags:
-            offset += int(position) - 1
+            offset = script.statements[number - 1].start + int(position) - 1
         done = 0 if script.transactional else number - 1
         raise _failed(script, reply.error, offset=offset, done=done) from reply.error
 
@@ -167,13 +168,4 @@ class Tracer:
 
 
 def _failed(script: Script, error: psycopg.Error, *, offset: int | None, done: int) -> ScriptFailed:
-    diag = error.diag
-    report = PostgresReport(
-        sqlstate=error.sqlstate,
-        message=diag.message_primary or str(error).strip(),
-        detail=diag.message_detail,
-        hint=diag.message_hint,
-        context=diag.context,
-    )
-    place = ScriptPlace(script.path, script.text, script.transactional)
-    return ScriptFailed(place, report, offset=offset, done=done)
+    return ScriptFailed(place_of(script), report_of(error), offset=offset, done=done)
