@@ -6,7 +6,7 @@ import math
 import random
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -144,6 +144,8 @@ class Reply:
     """What those that return rows returned, as text."""
     error: psycopg.Error | None
     """Why the next one was not."""
+    returning: list[int] = field(default_factory=list)
+    """The numbers, from 0, of the statements that these rows are of."""
 
     @property
     def lost(self) -> bool:
@@ -151,6 +153,10 @@ class Reply:
         # The class 57P0x is the server's goodbye, after which it closes the connection.
         error = self.error
         return error is not None and (error.sqlstate or "57P0").startswith("57P0")
+
+    def rows_of(self, number: int) -> list[tuple[str | None, ...]]:
+        """The rows of the statement of that number, from 0; none if it returned none."""
+        return self.rowsets[self.returning.index(number)] if number in self.returning else []
 
     def rows(self) -> list[tuple[str | None, ...]]:
         """The rows of the last statement that returned any.
@@ -172,24 +178,27 @@ def send(connection: psycopg.Connection, message: str) -> Reply:
     """
     tags: list[str] = []
     rowsets: list[list[tuple[str | None, ...]]] = []
+    returning: list[int] = []
     with connection.lock:
         try:
             connection.pgconn.send_query(message.encode())
             results = connection.wait(generators.execute(connection.pgconn))
         except psycopg.OperationalError as exc:
-            return Reply(tags, rowsets, exc)
+            return Reply(tags, rowsets, exc, returning)
     for result in results:
         if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
-            return Reply(tags, rowsets, errors.error_from_result(result, encoding="utf-8"))
+            error = errors.error_from_result(result, encoding="utf-8")
+            return Reply(tags, rowsets, error, returning)
         tags.append((result.command_status or b"").decode())
         if result.status == pq.ExecStatus.TUPLES_OK:
+            returning.append(len(tags) - 1)
             rowsets.append(
                 [
                     tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
                     for row in range(result.ntuples)
                 ]
             )
-    return Reply(tags, rowsets, None)
+    return Reply(tags, rowsets, None, returning)
 
 
 def _text(value: bytes | None) -> str | None:

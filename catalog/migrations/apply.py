@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from catalog.database import send
 from catalog.errors import AlreadyRecorded, FileProblem, FilesInvalid, Irreversible, UnknownVersion
 from catalog.migrations.events import Finished
-from catalog.migrations.execute import Execution, send_script
+from catalog.migrations.execute import Execution, send_parcel
 from catalog.migrations.ledger import DEFAULT_TABLE, Ledger
 from catalog.migrations.lock import work_guard
 from catalog.migrations.migration import Script
+from catalog.migrations.parcel import Parcel
 from catalog.migrations.plan import History, find_version
 from catalog.migrations.refusals import broken_off, half_done, refuse_edited, refuse_late
 from catalog.migrations.session import Session
+from catalog.migrations.together import settle_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,12 +45,17 @@ class Runner:
         table: str = DEFAULT_TABLE,
         wait: float,
         tell: Callable[[Event], None],
+        one_by_one: bool = False,
     ) -> None:
-        """`wait` is how long, in seconds, to wait for each thing that may come back."""
+        """`wait` is how long, in seconds, to wait for each thing that may come back.
+
+        `one_by_one` tells of each script as soon as it is done, at the price of a round trip each.
+        """
         self._session = Session(target, wait=wait, tell=tell)
         self._migrations = migrations
         self._table = table
         self._tell = tell
+        self._one_by_one = one_by_one
         self.finished: list[Finished] = []
         """What this run has committed so far."""
 
@@ -130,9 +137,7 @@ class Runner:
             if self._finish_half_reverted():
                 again = self.plan_up(to=to, out_of_order=out_of_order)
             self._refuse_half_done("up", again[0].name if again else "", resume_at)
-            for migration in again:
-                self.apply(migration, resume_at)
-                resume_at = None
+            self._settle([self._applying(migration) for migration in again], resume_at)
 
     def down(
         self, *, count: int | None = 1, to: str | None = None, resume_at: int | None = None
@@ -152,9 +157,8 @@ class Runner:
             newest_first = self.plan_down(count=None)
             rows = list(takewhile(lambda row: row.name in wanted, newest_first))
             self._refuse_half_done("down", rows[0].name if rows else "", resume_at)
-            for row, script in self.down_scripts(rows):
-                self.revert(row.name, script, resume_at)
-                resume_at = None
+            scripts = self.down_scripts(rows)
+            self._settle([self._reverting(row.name, script) for row, script in scripts], resume_at)
 
     def redo(self) -> None:
         """Revert the newest migration and apply it again, under one lock.
@@ -246,42 +250,54 @@ class Runner:
         Raises:
             ScriptFailed: Postgres refused it; nothing was changed.
         """
-        reply = send_script(self._session, script, ["BEGIN;\n"], "COMMIT;")
+        reply = send_parcel(self._session, Parcel(script, ["BEGIN;\n"], ["COMMIT;"]))
         return reply.tags[1:-1]
 
-    def apply(self, migration: Migration, resume_at: int | None = None) -> None:
+    def apply(self, migration: Migration) -> None:
         """Apply one migration, whatever else is pending. The lock has to be held.
 
         Raises:
             ScriptFailed, ResumeUnclear, Interrupted, RunnerBusy: As for `up`.
         """
-        claim = self._ledger.claim(migration)
-        Execution(
-            self._session,
-            self._ledger,
-            migration.up,
-            name=migration.name,
-            direction="up",
-            record=lambda seconds: (claim, self._ledger.finish(migration.name, seconds)),
-            done=self._done,
-        ).settle(resume_at)
+        self._applying(migration).settle()
 
-    def revert(self, name: str, script: Script, resume_at: int | None = None) -> None:
+    def revert(self, name: str, script: Script) -> None:
         """Revert one migration by that script. The lock has to be held.
 
         Raises:
             ScriptFailed, ResumeUnclear, Interrupted, RunnerBusy: As for `down`.
         """
-        release = self._ledger.release(name)
-        Execution(
+        self._reverting(name, script).settle()
+
+    def _applying(self, migration: Migration) -> Execution:
+        ledger = self._ledger
+        return Execution(
+            self._session,
+            ledger,
+            migration.up,
+            name=migration.name,
+            direction="up",
+            record=lambda took: (ledger.claim(migration), ledger.finish(migration.name, took)),
+            done=self._done,
+        )
+
+    def _reverting(self, name: str, script: Script) -> Execution:
+        return Execution(
             self._session,
             self._ledger,
             script,
             name=name,
             direction="down",
-            record=lambda _: (release, ""),
+            record=lambda _: (self._ledger.release(name), self._ledger.took()),
             done=self._done,
-        ).settle(resume_at)
+        )
+
+    def _settle(self, executions: Sequence[Execution], resume_at: int | None) -> None:
+        apart = len(executions) if self._one_by_one else 1 if resume_at is not None else 0
+        for execution in executions[:apart]:
+            execution.settle(resume_at)
+            resume_at = None
+        settle_together(self._session, executions[apart:])
 
     def _done(self, event: Finished) -> None:
         self.finished.append(event)

@@ -226,6 +226,7 @@ class Command:
                 table=self.table,
                 wait=self.options.wait,
                 tell=self.terminal.show,
+                one_by_one=self.terminal.is_live,
             )
             with runner:
                 self._runner = runner

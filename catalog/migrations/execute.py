@@ -10,22 +10,18 @@ import random
 import signal
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from catalog.errors import (
-    CatalogError,
-    Interrupted,
-    PostgresReport,
-    ScriptFailed,
-)
+from catalog.errors import CatalogError, Interrupted, ScriptFailed
 from catalog.migrations.events import Finished, Retrying, Started
 from catalog.migrations.failure import offset_of, place_of, report_of
 from catalog.migrations.indexes import refuse_invalid
 from catalog.migrations.journal import Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
+from catalog.migrations.parcel import Parcel
 from catalog.migrations.preamble import first_look, reset, set_values, timeouts
 from catalog.migrations.untransacted import NEEDS_NO_TRANSACTION, UntransactedScript
 
@@ -37,8 +33,8 @@ if TYPE_CHECKING:
     from catalog.migrations.migration import Script
     from catalog.migrations.session import Session
 
-# Nothing is wrong with the script: lock_not_available, deadlock_detected, serialization_failure.
-_WORTH_RETRYING = ("55P03", "40P01", "40001")
+RETRIED = ("55P03", "40P01", "40001")
+"""The script is not to blame: lock_not_available, deadlock_detected, serialization_failure."""
 _TAKEN = "23505"
 _STOPPED_BY_HAND = "57P01"
 _LONGEST_PAUSE = 10.0  # seconds between two attempts
@@ -65,57 +61,61 @@ class Execution:
         """
         self._session = session
         self._ledger = ledger
-        self._script = script
-        self._name = name
+        self.script = script
+        self.name = name
         self._direction = direction
         self._record = record
         self._done = done
         self._began = time.monotonic()
         self._pause = 0.25
         self._lost = 0
-        self._statements_done = 0
+        self.statements_done = 0
 
-    def settle(self, resume_at: int | None) -> None:
-        """Run the script, as often as it takes.
+    def settle(
+        self, resume_at: int | None = None, *, met: ScriptFailed | WorkUnderWay | None = None
+    ) -> None:
+        """Run the script, as often as it takes; `met` is what came of an attempt already made.
 
         Raises:
             ScriptFailed: Postgres refused it.
             Interrupted: Ctrl-C or SIGTERM arrived.
             ResumeUnclear, RunnerBusy, FilesInvalid: See `UntransactedScript.prepare`.
         """
-        self._session.tell(Started(self._name, self._direction))
+        self.start()
         try:
-            while not self._attempt(resume_at):
+            done = self._go_on_after(met) if met else self._attempt(resume_at)
+            while not done:
                 # Only the ledger can tell what became of a lost answer or another one's work.
                 if self._is_settled():
-                    self._finish(by_other=not self._lost)
+                    self.finish(by_other=not self._lost)
                     return
+                done = self._attempt(resume_at)
         except KeyboardInterrupt as exc:
-            self._interrupt(exc.args[0] if exc.args else signal.SIGINT)
-        self._finish()
+            interrupt(self._session, [self], exc)
+        self.finish()
 
     def _attempt(self, resume_at: int | None) -> bool:
         """Run it once; `False` if the ledger has to be asked, and then perhaps tried again."""
         try:
-            if self._script.transactional:
-                self._run()
+            if self.script.transactional:
+                send_parcel(self._session, self.parcel(), name=self.name)
             else:
                 self._run_in_steps(resume_at)
-        except WorkUnderWay:
-            self._session.wait_for_work()
-            return False
-        except ScriptFailed as exc:
-            return self._after_failure(exc)
+        except (ScriptFailed, WorkUnderWay) as exc:
+            return self._go_on_after(exc)
         return True
 
-    def _after_failure(self, failure: ScriptFailed) -> bool:
+    def _go_on_after(self, failure: ScriptFailed | WorkUnderWay) -> bool:
+        if isinstance(failure, WorkUnderWay):
+            self._session.wait_for_work()
+            return False
         sqlstate = failure.report.sqlstate
         left = self._session.wait - (time.monotonic() - self._began)
-        if sqlstate in NEEDS_NO_TRANSACTION and self._script.may_run_alone:
-            self._script = replace(self._script, alone=True)
-        elif sqlstate in _WORTH_RETRYING and failure.done == 0 and left > self._pause:
+        if sqlstate in NEEDS_NO_TRANSACTION and self.script.may_run_alone:
+            self.script = replace(self.script, alone=True)
+        elif sqlstate in RETRIED and failure.done == 0 and left > self._pause:
             self._session.tell(
-                Retrying(self._name, failure.report.message, self._pause, failure.blocked)
+                Retrying(self.name, failure.report.message, self._pause, failure.blocked)
             )
             time.sleep(self._pause * random.uniform(0.5, 1.5))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
@@ -131,57 +131,58 @@ class Execution:
         return False
 
     def _is_settled(self) -> bool:
-        names = {row.name for row in self._ledger.read(self._session.work)}
-        return (self._name in names) == (self._direction == "up")
+        return self.is_settled_in(self.recorded())
 
-    def _finish(self, *, by_other: bool = False) -> None:
-        took = (time.monotonic() - self._began) * 1000
-        self._done(Finished(self._name, self._direction, took, by_other))
+    def recorded(self) -> set[str]:
+        """The names that the ledger has now. One round trip."""
+        return {row.name for row in self._ledger.read(self._session.work)}
 
-    def _interrupt(self, number: int) -> None:
-        """Stop what runs, and find out whether it was done all the same.
+    def is_settled_in(self, names: set[str]) -> bool:
+        """Whether it is done, if the ledger has these names."""
+        return (self.name in names) == (self._direction == "up")
 
-        Raises:
-            Interrupted: Always.
-        """
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        try:
-            self._session.stop(patience=_LONGEST_GOODBYE)
-            if self._is_settled():
-                self._finish()
-                raise Interrupted(number)
-        except (CatalogError, psycopg.Error) as exc:
-            if isinstance(exc, Interrupted):
-                raise
-            raise Interrupted(number, place_of(self._script), known=False) from exc
-        raise Interrupted(number, place_of(self._script), done=self._statements_done)
+    def start(self) -> None:
+        """Tell that it begins."""
+        self._session.tell(Started(self.name, self._direction))
+        self._began = time.monotonic()
 
-    def _run(self) -> None:
-        """Run the script as one transaction with its record."""
-        script = self._script
+    def finish(self, took: float | None = None, *, by_other: bool = False) -> None:
+        """Tell that it is done; it took so many milliseconds, or the time since it was begun."""
+        if took is None:
+            took = (time.monotonic() - self._began) * 1000
+        self._done(Finished(self.name, self._direction, took, by_other))
+
+    def parcel(self) -> Parcel:
+        """The script as one transaction with its record."""
+        script = self.script
         before, after = self._record(None)
-        head = [
-            "BEGIN;\n",
-            *set_values(timeouts(script), local=True),
-            work_guard(self._ledger.key),
-            before,
-        ]
-        check, undo = refuse_invalid(script.statements), reset(self._ledger, self._session.run)
-        tail = f"{check}{undo}{after}COMMIT;"
-        send_script(self._session, script, head, tail, name=self._name)
+        return Parcel(
+            script,
+            [
+                "BEGIN;\n",
+                *set_values(timeouts(script), local=True),
+                work_guard(self._ledger.key),
+                before,
+            ],
+            [
+                *refuse_invalid(script.statements),
+                *reset(self._ledger, self._session.run),
+                after,
+                "COMMIT;\n",
+            ],
+        )
 
     def _run_in_steps(self, resume_at: int | None) -> None:
         """Run the script statement by statement, and write or remove its record at the end."""
-        script = self._script
+        script = self.script
         steps = UntransactedScript(
-            self._session, self._ledger, script, name=self._name, direction=self._direction
+            self._session, self._ledger, script, name=self.name, direction=self._direction
         )
         steps.prepare(resume_at)
-        self._statements_done = steps.done
+        self.statements_done = steps.done
         while steps.done < len(script.statements):
             reply, blocked = steps.run_next()
-            self._statements_done = steps.done
+            self.statements_done = steps.done
             if reply.error:
                 position = reply.error.diag.statement_position
                 inside = steps.offset_of(int(position)) if position else None
@@ -196,9 +197,9 @@ class Execution:
                 ) from reply.error
         guard, drop = work_guard(self._ledger.key), Journal(self._ledger).drop()
         row = "".join(self._record(time.monotonic() - self._began))
-        undo = reset(self._ledger, self._session.run)
+        undo = "".join(reset(self._ledger, self._session.run))
         message = f"BEGIN READ WRITE;{undo}{guard}{row}{drop}COMMIT;"
-        reply, _ = self._session.send(message, script=self._name)
+        reply, _ = self._session.send(message, script=self.name)
         if reply.error is None:
             return
         if not reply.lost:
@@ -210,35 +211,46 @@ class Execution:
         ) from reply.error
 
 
-def send_script(
-    session: Session, script: Script, head: Sequence[str], tail: str, *, name: str = ""
-) -> Reply:
-    """Send a script between statements of ours, as one transaction in one message.
+def interrupt(
+    session: Session, executions: Sequence[Execution], exc: KeyboardInterrupt
+) -> NoReturn:
+    """Stop what runs, and find out what was done of it all the same.
+
+    Raises:
+        Interrupted: Always.
+    """
+    number = exc.args[0] if exc.args else signal.SIGINT
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    left = list(executions)
+    try:
+        session.stop(patience=_LONGEST_GOODBYE)
+        names = left[0].recorded()
+        while left and left[0].is_settled_in(names):
+            left.pop(0).finish()
+    except (CatalogError, psycopg.Error) as unknown:
+        raise Interrupted(number, place_of(left[0].script), known=False) from unknown
+    if not left:
+        raise Interrupted(number)
+    raise Interrupted(number, place_of(left[0].script), done=left[0].statements_done)
+
+
+def send_parcel(session: Session, parcel: Parcel, *, name: str = "") -> Reply:
+    """Send a script's transaction as one message.
 
     Raises:
         ScriptFailed: Postgres refused it, and it was rolled back; or the connection broke.
         WorkUnderWay: A transaction of an earlier runner has not ended yet.
     """
-    before = "".join(head)
-    message = f"{before}{script.body}\n;\n{tail}"
-    reply, blocked = session.send(message, script=name, look=first_look(script))
-    if reply.error is None:
-        return reply
-    at_commit = session.work.pgconn.transaction_status == TransactionStatus.IDLE
-    if not reply.lost:
-        session.roll_back()
-    failed = len(reply.tags) - len(head)
-    if reply.error.sqlstate == DIVISION_BY_ZERO:
-        if failed < 0:
-            raise WorkUnderWay
-        if failed >= len(script.statements) and not at_commit:
-            report = PostgresReport(None, "it takes its own row out of the ledger")
-            raise ScriptFailed(place_of(script), report) from reply.error
-    position = reply.error.diag.statement_position
-    offset = offset_of(script, failed, reply.error)
-    if position and (inside := int(position) - 1 - len(before)) >= 0:
-        # At the end of the file Postgres points at the semicolon that we put there.
-        offset = min(inside, len(script.text.rstrip()))
-    raise ScriptFailed(
-        place_of(script), report_of(reply.error), offset=offset, blocked=blocked, lost=reply.lost
-    ) from reply.error
+    reply, blocked = session.send(parcel.text, script=name, look=first_look(parcel.script))
+    if reply.error:
+        at_commit = has_ended(session)
+        if not reply.lost:
+            session.roll_back()
+        raise parcel.failure(reply, at_commit=at_commit, blocked=blocked) from reply.error
+    return reply
+
+
+def has_ended(session: Session) -> bool:
+    """Whether the server has ended the transaction itself: in a commit that failed."""
+    return session.work.pgconn.transaction_status == TransactionStatus.IDLE

@@ -107,13 +107,13 @@ class IndexBuild:
         return sql.SQL(_REFUSE_INVALID).format(body=sql.Literal(body)).as_string()
 
 
-def refuse_invalid(statements: Sequence[Statement]) -> str:
+def refuse_invalid(statements: Sequence[Statement]) -> list[str]:
     """For every `IF NOT EXISTS` among them, a statement that does not take INVALID for success."""
-    return "".join(
+    return [
         build.refuse_invalid(number)
         for number, build in enumerate(map(IndexBuild.of, statements))
         if build and build.if_not_exists and build.name
-    )
+    ]
 
 
 def indexes_on(

@@ -106,10 +106,12 @@ _FINISH = """
         UPDATE {ledger}
            SET duration = coalesce(make_interval(secs => {seconds}), clock_timestamp() - applied_at)
          WHERE name = {name}
-        RETURNING name
+        RETURNING duration
     )
-    SELECT 1 / count(*) FROM finished;
+    SELECT 1 / count(*), extract(epoch FROM max(duration)) * 1000 FROM finished;
 """
+
+_TOOK = "SELECT extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000;\n"
 
 # One row or none at all goes: were it gone already, the whole transaction fails.
 _RELEASE = "DO {body};\n"
@@ -239,6 +241,11 @@ class Ledger:
     def finish(self, name: str, seconds: float | None = None) -> str:
         """Note how long it took: so many seconds, or the time since the claim."""
         return self._composed(_FINISH, name=name, seconds=seconds)
+
+    @staticmethod
+    def took() -> str:
+        """How long the transaction has lasted, in milliseconds: what `finish` tells as well."""
+        return _TOOK
 
     def release(self, name: str) -> str:
         """Remove the row, or fail if it is not there: nothing is reverted twice."""

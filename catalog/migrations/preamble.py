@@ -18,20 +18,17 @@ if TYPE_CHECKING:
 LOCK_TIMEOUT = "2s"  # the longest that readers and writers queue up behind a waiting migration
 
 # What a script set must not reach the record, the next script or, through a pooler, anybody else.
-RESET = """
-    SET SESSION AUTHORIZATION DEFAULT;
-    RESET ROLE;
-    RESET ALL;
-"""
+RESETS = ("SET SESSION AUTHORIZATION DEFAULT;\n", "RESET ROLE;\n", "RESET ALL;\n")
+RESET = "".join(RESETS)
 
 
-def reset(ledger: Ledger, run: str) -> str:
+def reset(ledger: Ledger, run: str) -> list[str]:
     """Statements that undo what a script set, for a run of that name."""
     if not ledger.pooled:
-        return RESET
+        return [*RESETS]
     # A pooler takes what its server connection falls back to for what we want.
     ours = {"application_name": run, "client_encoding": "UTF8"}
-    return RESET + "".join(set_values(ours, local=False))
+    return [*RESETS, *set_values(ours, local=False)]
 
 
 def timeouts(script: Script) -> dict[str, str]:

@@ -21,7 +21,7 @@ class Terminal:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._is_live = out.isatty() and os.environ.get("TERM") != "dumb"
+        self.is_live = out.isatty() and os.environ.get("TERM") != "dumb"
         self._live = ""
         self._one_at_a_time = threading.Lock()
 
@@ -29,7 +29,7 @@ class Terminal:
         """Print the event's line, or write the live one over."""
         with self._one_at_a_time:
             if isinstance(event, Running):
-                if self._is_live:
+                if self.is_live:
                     width = shutil.get_terminal_size().columns
                     self._live = report.live_line(event, width)
                     self._out.write(_ERASE + self._live)

@@ -104,7 +104,7 @@ class UntransactedScript:
             limits = timeouts(self._script)
             head = self._head(replace(entry, state="done"), limits, local=True)
             self._prefix = len(head)
-            check = refuse_invalid([statement])
+            check = "".join(refuse_invalid([statement]))
             reply, blocked = self._send(f"{head}{statement.text}\n;\n{check}COMMIT;")
             self._check_head(reply, limits)
         if alone or (reply.error and reply.error.sqlstate in NEEDS_NO_TRANSACTION):
@@ -125,7 +125,7 @@ class UntransactedScript:
         self._prefix = 0
         reply, blocked = self._send(statement.text)
         if not reply.error:
-            check = refuse_invalid([statement])
+            check = "".join(refuse_invalid([statement]))
             reply = send(connection, check) if check else reply
         if not reply.lost:
             state = "failed" if reply.error else "done"

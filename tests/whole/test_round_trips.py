@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.whole.proxy import Proxy
+from tests.whole.terminals import on_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,15 +70,15 @@ def test_status_of_an_empty_database_is_as_near(project: Project, proxy: Proxy) 
     assert trips <= 3
 
 
-@pytest.mark.parametrize("count", [5, 50])
-def test_up_of_n_migrations_takes_n_and_five_trips_with_a_commit_each(
+@pytest.mark.parametrize("count", [5, 50, 120])
+def test_up_takes_a_trip_for_fifty_migrations_with_a_commit_each(
     project: Project, proxy: Proxy, count: int
 ) -> None:
     write_tables(project, count)
 
     trips, connections = count_trips(project, proxy, "up")
 
-    assert trips <= count + 5
+    assert trips <= -(-count // 50) + 5
     assert connections <= 2
     assert len(project.applied) == count
     # A row's xmin is the transaction that wrote it.
@@ -86,14 +87,22 @@ def test_up_of_n_migrations_takes_n_and_five_trips_with_a_commit_each(
 
 
 @pytest.mark.parametrize("count", [5, 50])
-def test_down_of_n_migrations_takes_n_and_five_trips(
-    project: Project, proxy: Proxy, count: int
-) -> None:
+def test_down_takes_a_trip_for_fifty_migrations(project: Project, proxy: Proxy, count: int) -> None:
     write_tables(project, count)
     project.succeed("up")
 
     trips, connections = count_trips(project, proxy, "down", "--all")
 
-    assert trips <= count + 5
+    assert trips <= -(-count // 50) + 5
     assert connections <= 2
     assert project.tables == []
+
+
+def test_on_a_terminal_up_takes_a_trip_for_each(project: Project, proxy: Proxy) -> None:
+    write_tables(project, 20)
+
+    before = len(proxy.trips)
+    on_terminal(project, "up")
+
+    assert len(proxy.trips) - before <= 20 + 5
+    assert len(project.applied) == 20
