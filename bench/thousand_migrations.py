@@ -25,7 +25,13 @@ sys.path.insert(0, str(ROOT))
 from catalog.embedded import EmbeddedServer, embedded_bindir  # noqa: E402
 
 COUNT = 1000
-UP = "-- Table {0}.\n\nCREATE TABLE t{0} (\n    id integer PRIMARY KEY,\n    name text NOT NULL\n);\n"
+UP = """-- Table {0}.
+
+CREATE TABLE t{0} (
+    id   integer PRIMARY KEY,
+    name text NOT NULL
+);
+"""
 DOWN = "DROP TABLE t{0};\n"
 LEDGER = """
     CREATE TABLE ledger (
