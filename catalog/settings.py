@@ -175,6 +175,8 @@ def direct_url(text: str, origin: str) -> DatabaseUrl:
     Raises:
         SettingsError: It is none.
     """
+    if not text.strip():
+        raise SettingsError(f"{origin} is empty", f"write it as {EXAMPLE_URL}")
     return _direct(_database_url(text, origin))
 
 

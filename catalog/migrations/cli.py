@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from catalog.errors import Advised, CatalogError, Declined, FilesInvalid, Interrupted
+from catalog.errors import Advised, CatalogError, Declined, FilesInvalid, Interrupted, ScriptFailed
 from catalog.migrations import document, explain, report
 from catalog.migrations.apply import Runner
 from catalog.migrations.arguments import DEFAULTS, FORESIGHT, parser
@@ -82,6 +82,8 @@ class Command:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.place = "Postgres"
+        self.partial: dict[str, object] = {}
+        """What there is of the document, should the command fail on its way."""
         self._runner: Runner | None = None
         # With --json, standard output is for the document alone.
         self.terminal = Terminal(sys.stderr if options.json else sys.stdout)
@@ -102,8 +104,14 @@ class Command:
         history = self._runner.history if self._runner else None
         finished = self._runner.finished if self._runner else ()
         self.terminal.clear()
-        print(explain.error_text(error, history=history, finished=finished), file=sys.stderr)
-        if self.options.json:
+        if self.options.command in FORESIGHT and isinstance(error, ScriptFailed):
+            text = explain.failed_on_scratch(error)
+        else:
+            text = explain.error_text(error, history=history, finished=finished)
+        print(text, file=sys.stderr)
+        if self.options.json and self.options.command in FORESIGHT:
+            self.print_document({**self.partial, "error": document.error(error)})
+        elif self.options.json:
             self.print_document(document.run(self.place, history, finished, failure=error))
         return 128 + error.signal_number if isinstance(error, Interrupted) else 1
 

@@ -79,6 +79,14 @@ def error_text(
             return _trouble(error)
 
 
+def failed_on_scratch(error: ScriptFailed) -> str:
+    """A failure on a scratch database, of which nothing is left and nobody has to know."""
+    return (
+        f"{failed_script(error)}\n\nIt ran on a scratch database, where the tables are empty; no"
+        " other was changed. Correct the cause, and run the same command again."
+    )
+
+
 def _trouble(error: CatalogError) -> str:
     match error:
         case LedgerUnusable(table=name, columns=None, reason=reason):

@@ -303,9 +303,10 @@ def test_rows_lost_by_the_newest_migration_are_counted(rehearsal: Rehearsal) -> 
     *_, with_rows = Check(rehearsal).run(migrations, since=None, seed=seed)
 
     assert with_rows.rows_lost == [
-        RowsLost('"public"."a"', 2, 1),
-        RowsLost('"public"."b"', 3, 0),
+        RowsLost("a", 2, 1, dropped=False),
+        RowsLost("b", 3, 0, dropped=True),
     ]
+    assert not with_rows.is_sound  # for the rows of the table that stays
 
 
 def test_a_down_that_fails_with_rows_only_is_found(rehearsal: Rehearsal) -> None:
@@ -323,4 +324,4 @@ def test_a_down_that_fails_with_rows_only_is_found(rehearsal: Rehearsal) -> None
     )
 
     assert first.is_sound
-    assert with_rows.failed_in == "down, with rows"
+    assert (with_rows.failed_in, with_rows.with_rows) == ("down", True)

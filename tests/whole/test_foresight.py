@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from catalog.settings import ROOT
-from tests.whole.projects import Project, wait_for
+from tests.whole.projects import Project, holding, wait_for
 from tests.whole.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -163,6 +163,69 @@ def test_a_role_that_a_migration_makes_does_not_outlive_the_check(project: Proje
 
     for _ in range(2):
         assert "all sound" in project.succeed("check", env=NOWHERE).out
+
+
+SPOILING = {
+    "a database": "-- migrate: no-transaction\nCREATE DATABASE other_of_spoiling;",
+    "an owner": "-- migrate: no-transaction\nCREATE ROLE boss; CREATE DATABASE o OWNER boss;",
+    "a parameter": "CREATE ROLE spoiling; GRANT SET ON PARAMETER log_min_messages TO spoiling;",
+    "a role's setting": "ALTER ROLE postgres SET default_transaction_read_only = on;",
+    "the server's setting": "-- migrate: no-transaction\nALTER SYSTEM SET max_connections = 1;",
+    "a subscription": "CREATE SUBSCRIPTION s CONNECTION '' PUBLICATION p WITH (connect = off);",
+}
+
+
+@pytest.mark.few(2)
+@pytest.mark.parametrize("script", SPOILING.values(), ids=SPOILING)
+def test_what_a_migration_does_to_the_server_meets_no_other_command(
+    project: Project, script: str
+) -> None:
+    project.write({"0001_a.up.sql": script})
+
+    for _ in range(2):
+        assert "all sound" in project.migrate("check", env=NOWHERE).out
+
+
+def test_a_role_that_another_server_has_already_is_the_reason(library: Library) -> None:
+    [(role,)] = library.project.query("SELECT 'role_of_' || current_database()")
+    library.project.query(f"CREATE ROLE {role}")
+    library.project.write({"0003_role.up.sql": f"CREATE ROLE {role};"})
+
+    failed = library.project.fail("check", "--scratch-url", library.scratch_url, env=NOWHERE)
+
+    library.project.query(f"DROP ROLE {role}")
+    assert f'0003_role.up.sql makes the role "{role}", which the scratch server has' in failed.err
+
+
+def test_a_role_is_made_again_when_the_check_starts_over(project: Project) -> None:
+    project.write(
+        {
+            "0001_a.up.sql": "CREATE TABLE a (); GRANT SELECT ON a TO some_reader;",
+            "0001_a.down.sql": "DROP TABLE a;",
+            "0002_b.up.sql": "CREATE TABLE b ();",
+            "0002_b.down.sql": "DROP TABLE nowhere;",
+            "0003_c.up.sql": "CREATE TABLE c ();",
+            "0003_c.down.sql": "DROP TABLE c;",
+        }
+    )
+
+    failed = project.fail("check", env=NOWHERE)
+
+    assert "1 of 3 migrations not sound." in failed.out
+
+
+def test_what_was_found_before_a_failure_is_in_the_document(library: Library) -> None:
+    library.project.write({"0003_more.up.sql": "CREATE EXTENSION no_such_extension;"})
+
+    failed = library.project.fail("check", "--scratch-url", library.scratch_url, "--json")
+
+    found = json.loads(failed.out)
+    assert [each["name"] for each in found["migrations"]] == [
+        "0001_create_books",
+        "0002_index_years",
+    ]
+    assert found["scratch"]["server_version"] >= 150000
+    assert found["error"]["kind"] == "ScratchUnavailable"
 
 
 @pytest.mark.slow
@@ -329,6 +392,51 @@ def test_plan_shows_where_a_migration_would_fail(library: Library) -> None:
     assert '0003_broken.up.sql:2:1: relation "nowhere" does not exist' in failed.err
 
 
+def test_plan_names_the_index_and_the_table_through_which_a_lock_is_felt(library: Library) -> None:
+    library.project.write(
+        {
+            "0001_create_books.up.sql": """
+                CREATE TABLE a (id int PRIMARY KEY, b int);
+                CREATE TABLE r (a_id int REFERENCES a);
+                CREATE INDEX ab ON a (b);
+            """,
+            "0002_index_years.up.sql": "REINDEX INDEX ab; ALTER TABLE a ADD x int;",
+        }
+    )
+    library.project.succeed("up", "1")
+
+    text = library.foresee("plan").out
+    [migration] = library.document("plan")["migrations"]
+
+    assert "through index ab in ACCESS EXCLUSIVE mode, which blocks reads and writes" in text
+    assert "through table a in ACCESS EXCLUSIVE mode, which blocks writes" in text
+    assert [lock["via"] for lock in migration["statements"][1]["locks"]] == [None, "a"]
+
+
+@pytest.mark.parametrize("command", ["plan", "verify"])
+def test_a_target_that_somebody_has_locked_is_not_waited_for_without_end(
+    library: Library, command: str
+) -> None:
+    library.project.write(
+        {
+            "0001_create_books.up.sql": """
+                CREATE TABLE p (id int CHECK (id > 0)) PARTITION BY RANGE (id);
+                CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (9);
+            """,
+            "0002_index_years.up.sql": "CREATE INDEX ON p (id);",
+        }
+    )
+    library.project.succeed("up", "1")
+    with holding(library.project, "LOCK TABLE p IN ACCESS EXCLUSIVE MODE"):
+        done = library.project.migrate(command, "--wait", "1", "--scratch-url", library.scratch_url)
+
+    if command == "plan":
+        assert done.code == 0
+    else:
+        assert (done.code, len(done.lines)) == (1, 1)
+        assert "lock timeout" in done.err
+
+
 # --- verify
 
 
@@ -364,7 +472,7 @@ DRIFTS = {
     ),
     'ALTER TABLE "Books" SET (fillfactor = 70)': 'table "Books" differs',
     "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '\"Books_year_idx\"'::regclass": (
-        'index "Books_year_idx" differs'
+        'index "Books_year_idx" differs (INVALID)'
     ),
 }
 
@@ -422,6 +530,7 @@ def test_verify_leaves_out_what_it_is_told_to(library: Library) -> None:
 
     library.foresee("verify", "--ignore", "table public.tmp_*", code=1)
     library.foresee("verify", "--ignore", "public.tmp_*")
+    library.foresee("verify", "--ignore", "table tmp_a", "--ignore", "index tmp_*")
 
 
 @pytest.mark.slow
@@ -493,6 +602,16 @@ def test_a_database_at_no_version_is_left_alone_until_it_is_forced(library: Libr
 
 
 @pytest.mark.slow
+def test_a_migration_after_the_version_may_fail(library: Library) -> None:
+    library.project.write({"0003_more.up.sql": "CREATE EXTENSION no_such_extension;"})
+    library.project.query(LIBRARY["0001_create_books.up.sql"])
+
+    library.foresee("adopt", "--dry-run")
+    library.foresee("adopt", "--to", "1")
+
+    assert library.project.applied == ["0001_create_books"]
+
+
 def test_of_versions_with_one_schema_somebody_has_to_choose(library: Library) -> None:
     library.project.write({"0003_rows.up.sql": 'INSERT INTO "Books" VALUES (1);'})
     library.project.query(LIBRARY["0001_create_books.up.sql"])

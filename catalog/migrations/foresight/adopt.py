@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from catalog.errors import UnknownVersion
+from catalog.errors import ScratchUnavailable, ScriptFailed
 from catalog.migrations.foresight.verify import HISTORY_TABLES, Drift, drift
 from catalog.migrations.plan import find_version
 
@@ -44,27 +44,27 @@ def candidates(
     Raises:
         ScriptFailed: One of them does not apply to a scratch database.
     """
-    found = []
+    found: list[Candidate] = []
     for number, migration in enumerate(migrations, start=1):
-        rehearsal.apply(migration)
+        try:
+            rehearsal.apply(migration)
+        except (ScriptFailed, ScratchUnavailable):
+            # What the live schema is at may well come before it.
+            if any(each.fits for each in found):
+                break
+            raise
         files = rehearsal.fingerprint(without=HISTORY_TABLES)
         found.append(Candidate(migrations[:number], drift(files, live, reader=reader)))
     return found
 
 
-def choose(found: Sequence[Candidate], to: str | None) -> list[Candidate]:
-    """The candidates that are meant: that of a version, or all that fit.
-
-    Several fit where a migration changes rows only, or nothing: nobody but a person can tell
-    which of them the database has seen.
+def through(migrations: Sequence[Migration], to: str | None) -> list[Migration]:
+    """Those that lead to a version; all, if `None`.
 
     Raises:
         UnknownVersion: None is called `to`.
     """
     if to is None:
-        return [each for each in found if each.fits]
-    names = [each.name for each in found]
-    if not names:
-        raise UnknownVersion(to, names)
-    version = find_version(to, names)
-    return [each for each in found if each.through[-1].version == version]
+        return list(migrations)
+    version = find_version(to, [each.name for each in migrations])
+    return [each for each in migrations if each.version <= version]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from catalog.migrations.migration import Migration, Script
 
 _TABLES = """
-    SELECT namespace.nspname, class.relname
+    SELECT namespace.nspname,
+           class.relname,
+           concat_ws('.', nullif(quote_ident(nspname), 'public'), quote_ident(relname))
       FROM pg_class AS class
       JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
      WHERE class.relkind = 'r'
@@ -54,7 +56,8 @@ class Checked:
     @property
     def is_sound(self) -> bool:
         """Whether nothing was found."""
-        return not (self.not_restored or self.not_repeated or self.failure)
+        lost = any(not each.dropped for each in self.rows_lost)
+        return not (self.not_restored or self.not_repeated or self.failure or lost)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class RowsLost:
     table: str
     before: int
     after: int
+    dropped: bool
+    """Whether its down drops the table, so that the rows cannot but go."""
 
 
 @dataclass
@@ -71,6 +76,8 @@ class Check:
     """Migrations on their way through a rehearsal."""
 
     rehearsal: Rehearsal
+    total: int = 0
+    """How many there are to check, once it runs."""
     _now: Fingerprint = field(init=False)
 
     def run(
@@ -89,6 +96,7 @@ class Check:
         if since is not None:
             version = find_version(since, [each.name for each in migrations])
             first = sum(each.version <= version for each in migrations)
+        self.total = len(migrations) - first
         self._apply(migrations[:first])
         for number, migration in enumerate(migrations[first:], start=first + 1):
             checked = self._check(migration)
@@ -138,16 +146,17 @@ class Check:
         before, stage = self._rows(), "down"
         try:
             self.rehearsal.revert(migration, migration.down)
+            between = self._rows()
             stage = "up again"
             self.rehearsal.apply(migration)
         except ScriptFailed as exc:
-            return Checked(migration, failure=exc, failed_in=f"{stage}, with rows", with_rows=True)
+            return Checked(migration, failure=exc, failed_in=stage, with_rows=True)
         after = self._rows()
         return Checked(
             migration,
             with_rows=True,
             rows_lost=[
-                RowsLost(table, rows, after.get(table, 0))
+                RowsLost(table, rows, after.get(table, 0), dropped=table not in between)
                 for table, rows in before.items()
                 if after.get(table, 0) < rows
             ],
@@ -157,11 +166,11 @@ class Check:
         """How many rows there are in each table."""
         connection = self.rehearsal.connection
         counts = {}
-        for schema, name in connection.execute(_TABLES, [list(OUR_TABLES)]).fetchall():
+        for schema, name, shown in connection.execute(_TABLES, [list(OUR_TABLES)]).fetchall():
             table = sql.Identifier(schema, name)
             statement = sql.SQL("SELECT count(*) FROM {}").format(table)
             [(rows,)] = connection.execute(statement).fetchall()
-            counts[table.as_string()] = int(rows)
+            counts[shown] = int(rows)
         return counts
 
 

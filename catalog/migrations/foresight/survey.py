@@ -6,6 +6,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
 from catalog.database import connect, send
 from catalog.migrations.events import Waiting
 from catalog.migrations.foresight.fingerprint import Fingerprint
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from catalog.migrations.session import Target
 
 # One snapshot for all that is read, and nothing can be written by mistake.
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n"
+_BEGIN = """
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL lock_timeout = {};
+"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,10 @@ def surveyed(
         on_wait=lambda cause: tell(Waiting(f"{target.place}: {cause}")),
     )
     with closing(connection):  # no COMMIT: that would be one more trip
-        ledger = Ledger.locate(connection, table, begin=_BEGIN)
+        # Definitions of what somebody has locked cannot be read; 0 would be to wait for ever.
+        patience = sql.Literal(f"{max(1, round(wait * 1000))}ms")
+        begin = sql.SQL(_BEGIN).format(patience).as_string()
+        ledger = Ledger.locate(connection, table, begin=begin)
         yield Survey(connection, ledger, History(migrations, ledger.read(connection)))
         if ledger.pooled:
             # A pooler throws away what is closed in the middle of a transaction.

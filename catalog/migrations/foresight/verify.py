@@ -30,7 +30,9 @@ HISTORY_TABLES = (
     *("public.ar_internal_metadata", "public.db_migrations", "public.atlas_schema_revisions"),
 )
 
-_SCHEMA = re.compile(r"""("(?:[^"]|"")*"|[^\s."(]+)\.""")
+_NAME = r"""("(?:[^"]|"")*"|[^\s."(]+)"""
+_SCHEMA = re.compile(rf"(?:^|(?<=[(\s])){_NAME}\.")
+_IN_SCHEMA = re.compile(rf" in schema {_NAME}")
 
 
 @dataclass(frozen=True)
@@ -53,25 +55,33 @@ def drift(
     an object's name, or its kind and name, as in `index public.tmp_*`.
     """
     schemas = {name for kind, name in files.objects if kind == "schema"}
-    found = []
-    for each in compare(
-        _without_grants(files, reader), _without_grants(live, reader), owners=False
-    ):
-        schema = each.name if each.kind == "schema" else _schema_of(each.name)
-        names = (each.name, f"{each.kind} {each.name}")
-        if (schema is None or schema in schemas) and not any(
-            fnmatchcase(name, pattern) for name in names for pattern in ignored
-        ):
-            found.append(each)
+    left, right = _without_grants(files, reader), _without_grants(live, reader)
+    found = [
+        each
+        for each in compare(left, right, owners=False)
+        if _schemas_of(each) <= schemas and not _is_ignored(each, ignored)
+    ]
     return Drift(
         [each for each in found if not each.order_only], [each for each in found if each.order_only]
     )
 
 
-def _schema_of(name: str) -> str | None:
-    """The schema that a name begins with, if it begins with one."""
-    found = _SCHEMA.match(name)
-    return found[1] if found else None
+def _is_ignored(found: Difference, patterns: Collection[str]) -> bool:
+    """Whether a pattern is for its name, with or without its kind and the schema `public`."""
+    names = {found.name, found.name.removeprefix("public.")}
+    names |= {f"{found.kind} {name}" for name in names}
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+def _schemas_of(found: Difference) -> set[str]:
+    """The schemas that an object is in, or has to do with."""
+    if found.kind == "schema":
+        return {found.name}
+    if found.kind == "extension":
+        return {(found.after or found.before or {})["schema"]} - {"pg_catalog"}
+    if found.kind == "default acl":
+        return set(_IN_SCHEMA.findall(found.name))
+    return set(_SCHEMA.findall(found.name)[: 2 if found.kind == "cast" else 1]) - {"pg_catalog"}
 
 
 def _without_grants(side: Fingerprint, role: str) -> Fingerprint:

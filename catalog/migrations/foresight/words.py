@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from catalog.migrations.plan import History
 
 _NAME_WIDTH = 40  # columns; longer names push what follows to the right
+# What a fact means that is not there.
+_UNSAID = {"valid": "yes", "ready": "yes", "validated": "yes", "enabled": "yes"}
+_UNSAID["grants"] = "the default"
 _LONGEST_STATEMENT = 100  # characters of its first line
 
 # What an object is called when only one side has it.
@@ -60,7 +63,9 @@ def roles_made(roles: Sequence[str]) -> list[str]:
 def checked(found: Checked) -> list[str]:
     """What came of one migration."""
     name = f"  {found.migration.name:<{_NAME_WIDTH}}"
-    if found.is_sound and found.with_rows:
+    if found.with_rows and found.migration.down is None:
+        lines = [f"{name} has no down file, and was not tried with rows"]
+    elif found.is_sound and found.with_rows:
         lines = [f"{name} sound with rows, too"]
     elif found.is_sound:
         notes = []
@@ -74,7 +79,8 @@ def checked(found: Checked) -> list[str]:
     else:
         lines = [f"{name} not sound"]
     if found.failure:
-        lines.append(f"    its {found.failed_in} fails:")
+        rows = " with rows" if found.with_rows else ""
+        lines.append(f"    its {found.failed_in} fails{rows}:")
         lines += _indented(failed_script(found.failure).splitlines(), 6)
     if found.not_restored:
         lines.append("    its down does not restore what was there before its up:")
@@ -87,8 +93,9 @@ def checked(found: Checked) -> list[str]:
     for lost in found.rows_lost:
         table = _bare(lost.table)
         left = f"{lost.after} of {count(lost.before, 'row')}" if lost.after else "none"
+        note = "note: " if lost.dropped else ""
         lines.append(
-            f"    note: down and up cost rows of {table}: {lost.before - lost.after} lost, {left}"
+            f"    {note}down and up cost rows of {table}: {lost.before - lost.after} lost, {left}"
             " left"
         )
     return lines
@@ -169,7 +176,7 @@ def nearest(found: Sequence[Candidate]) -> str:
 def ambiguous(found: Sequence[Candidate]) -> str:
     """That several versions have this schema."""
     names = [each.name for each in found]
-    lines = ["The schema is that of several versions, which change no more than rows:"]
+    lines = ["The schema is that of several versions:"]
     lines += [f"  {name}" for name in names]
     lines.append(f"Say which one the database has seen, as in: bin/migrate adopt --to {names[-1]}")
     return "\n".join(lines)
@@ -206,7 +213,8 @@ def differences(
             odd = ", ".join(_oddities(each.after))
             lines.append(new + (f" ({odd})" if odd else ""))
         else:
-            lines.append(changed)
+            odd = ", ".join(_oddities(each.after))
+            lines.append(changed + (f" ({odd})" if odd else ""))
             for fact, before, after in each.changed:
                 lines += _indented(_diff(fact, before, after, sides), 2)
     return _indented(lines, indent)
@@ -217,7 +225,8 @@ def _diff(fact: str, before: str | None, after: str | None, sides: tuple[str, st
     lines = []
     for sign, side, value in (("-", sides[0], before), ("+", sides[1], after)):
         label = f"{sign} {side:<{width}}  {fact}: "
-        first, *rest = ("none" if value is None else value).strip().splitlines() or ["''"]
+        said = _UNSAID.get(fact.partition(" to ")[0], "none") if value is None else value
+        first, *rest = said.strip().splitlines() or ["''"]
         lines += [label + first, *_indented(rest, 4)]
     return lines
 
@@ -264,7 +273,7 @@ def _locks(locks: Sequence[TableLock], sized: Sized) -> list[str]:
         names = through.setdefault((lock.relation, lock.mode, lock.blocks), [])
         names += [_item(lock.via)] if lock.via else []
     return [
-        f"{sized(relation)}{' by ' * bool(names)}{', '.join(names)} in {mode} mode"
+        f"{sized(relation)}{' through ' * bool(names)}{', '.join(names)} in {mode} mode"
         + (f", which blocks {blocks}" if blocks else "")
         for (relation, mode, blocks), names in through.items()
     ]
