@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from catalog.migrations.foresight import advice
@@ -45,6 +47,27 @@ def verdict(*found: StatementFacts, transactional: bool = True, allowed: str = "
 
 def words(*found: StatementFacts, transactional: bool = True) -> tuple[str, ...]:
     return verdict(*found, transactional=transactional).words
+
+
+# --- What cannot be measured
+
+
+@pytest.mark.parametrize("tag", ["DO", "SELECT 1", "CALL"])
+def test_rows_that_code_changes_are_said_to_be_unmeasured(tag: str) -> None:
+    found = verdict(facts(tag, locks=WRITTEN))
+
+    assert found.words == (
+        f"changes rows of {BIG} in code; how many, only the rows there can tell",
+    )
+    assert not found.fails(["blocking", "rewrite", "drop"])
+
+
+def test_an_insert_that_updates_by_the_way_is_no_mere_insert() -> None:
+    found = facts("INSERT 0 0", locks=WRITTEN, changes=(BOOKS,), scans=(BOOKS,))
+    updating = replace(found, text="INSERT INTO b SELECT 1 FROM b ON CONFLICT (id) DO UPDATE …")
+
+    assert words(found) == (SAFE,)
+    assert words(updating) == (f"blocks changes to the rows of {BIG} while it changes them",)
 
 
 # --- A lock, and what goes on meanwhile

@@ -32,6 +32,8 @@ _NAMELESS = (
 )
 # Dropped and made again in one transaction, these are what they were.
 _WITHOUT_DATA = (*_NAMELESS, "view", "function", "procedure", "aggregate", "default")
+_CODE = ("DO", "CALL", "SELECT")
+_WRITES = "ROW EXCLUSIVE"
 _CHANGING = {"UPDATE": "updates", "DELETE": "deletes", "INSERT": "inserts"}
 
 
@@ -86,7 +88,10 @@ def judge(
     transactional &= not any(each.alone for each in facts)
     for each in facts:
         again = _made_from(each.number, facts) if transactional else set()
-        found += [_blocking(each, Sized(sizes)), _dropping(each, again, Sized(sizes))]
+        found += [
+            _blocking(each, Sized(sizes)) or _unmeasured(each, Sized(sizes)),
+            _dropping(each, again, Sized(sizes)),
+        ]
     meant = frozenset(allowed)
     return Verdict(tuple(replace(hazard, allowed=meant) for hazard in found if hazard))
 
@@ -153,6 +158,19 @@ def _locking_rows(facts: StatementFacts, sized: Sized) -> Hazard | None:
     tables = listed([sized(item.name) for item in facts.changes])
     says = f"blocks changes to the rows of {tables} while it {verb} them"
     return Hazard(facts.number, frozenset({"blocking"}), says, safer_work(facts, ""))
+
+
+def _unmeasured(facts: StatementFacts, sized: Sized) -> Hazard | None:
+    """Rows that code changes: on empty tables nobody can tell how many.
+
+    Code that commits on its way is how to change many, and holds nobody up for long.
+    """
+    written = [lock.relation for lock in facts.locks if lock.mode == _WRITES]
+    if not written or facts.alone or facts.tag.partition(" ")[0] not in _CODE:
+        return None
+    tables = listed([sized(name) for name in dict.fromkeys(written)])
+    says = f"changes rows of {tables} in code; how many, only the rows there can tell"
+    return Hazard(facts.number, frozenset(), says, "")
 
 
 def _works(facts: StatementFacts) -> list[_Work]:
