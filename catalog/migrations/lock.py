@@ -40,6 +40,7 @@ _TRY = """
     SET LOCAL tcp_keepalives_idle = 10;
     SET LOCAL tcp_keepalives_interval = 5;
     SET LOCAL tcp_keepalives_count = 3;
+    SET LOCAL tcp_user_timeout = 30000;
     SELECT pg_try_advisory_xact_lock({space}, {key});
 """
 _NO_TRANSACTION_TIMEOUT = "SET LOCAL transaction_timeout = 0;"

@@ -56,11 +56,21 @@ class Host:
 
     @contextmanager
     def unplugged(self) -> Iterator[None]:
+        """No packet arrives at either end; the far one does not even see that."""
         ip("link", "set", self.cable, "down")
         try:
             yield
         finally:
             ip("link", "set", self.cable, "up")
+
+    @contextmanager
+    def switched_off(self) -> Iterator[None]:
+        """The same, and it is this end that does not see it: packets go out and are lost."""
+        ip("-n", self.name, "link", "set", "cable", "down")
+        try:
+            yield
+        finally:
+            ip("-n", self.name, "link", "set", "cable", "up")
 
 
 def ip(*arguments: str) -> None:
@@ -133,7 +143,7 @@ def test_the_lock_of_a_machine_that_vanished_is_free_soon(
     runner = host.start(project, "up")
     wait_for(near, SLEEPING)
 
-    with host.unplugged():
+    with host.switched_off():
         runner.kill()
         runner.communicate()
         began = time.monotonic()
