@@ -713,14 +713,18 @@ def test_in_a_transaction_that_has_failed_it_fails(connection: psycopg.Connectio
     assert connection.info.transaction_status == TransactionStatus.INERROR
 
 
-def test_a_failure_leaves_the_transaction_as_it_was(connection: psycopg.Connection) -> None:
-    run(connection, BASE)
-    run(connection, "BEGIN; CREATE TABLE u (id integer); SET LOCAL statement_timeout = '1ms'")
+def test_a_failure_leaves_the_transaction_as_it_was(
+    connection: psycopg.Connection, database: str
+) -> None:
+    run(connection, "CREATE TABLE t (id integer CHECK (id > 0))")
+    run(connection, "BEGIN; CREATE TABLE u (id integer); SET LOCAL lock_timeout = '50ms'")
 
-    with pytest.raises(errors.QueryCanceled):
-        Fingerprint.read(connection)
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(errors.LockNotAvailable):
+            Fingerprint.read(connection)
 
-    run(connection, "SET LOCAL statement_timeout = 0; COMMIT")
+    run(connection, "SET LOCAL lock_timeout = 0; COMMIT")
     assert ("table", "public.u") in Fingerprint.read(connection).objects
 
 
