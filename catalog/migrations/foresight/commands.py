@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from catalog.migrations.foresight.check import Checked
     from catalog.migrations.foresight.scratch import Scratch
     from catalog.migrations.foresight.survey import Survey
-    from catalog.migrations.migration import Script
+    from catalog.migrations.migration import Migration, Script
     from catalog.migrations.session import Target
 
 
@@ -61,8 +61,9 @@ def plan(command: Command) -> int:
     options = command.options
     told: list[documents.Document] = []
     command.partial = {"database": None, "scratch": None, "migrations": told}
+    migrations = load_migrations(Path(options.dir))
     with command.target() as target:
-        with _surveyed(command, target) as survey:
+        with _surveyed(command, target, migrations) as survey:
             survey.refuse_half_done()
             refuse_edited(survey.history, survey.ledger, survey.connection)
             if not options.out_of_order:
@@ -88,8 +89,9 @@ def plan(command: Command) -> int:
 def verify(command: Command) -> int:
     """Compare the live schema with what the files say."""
     command.partial = {"database": None, "scratch": None, "at": None, "differences": []}
+    migrations = load_migrations(Path(command.options.dir))
     with command.target() as target:
-        with _surveyed(command, target) as survey:
+        with _surveyed(command, target, migrations) as survey:
             applied, version = survey.applied(), survey.version
             problems = words.ledger_problems(survey.history, survey.half_done)
             live = survey.fingerprint(without=HISTORY_TABLES)
@@ -122,7 +124,7 @@ def adopt(command: Command) -> int:
         raise SettingsError("--force alone says nothing", "name the version with --to VERSION")
     migrations = load_migrations(Path(options.dir))
     with command.target() as target:
-        with _surveyed(command, target) as survey:
+        with _surveyed(command, target, migrations) as survey:
             if survey.history.newest:
                 raise AlreadyRecorded(survey.history.newest)
             live, version = survey.fingerprint(without=HISTORY_TABLES), survey.version
@@ -183,14 +185,14 @@ def _seed(path: str | None) -> Script | None:
 
 
 @contextmanager
-def _surveyed(command: Command, target: Target) -> Iterator[Survey]:
-    options = command.options
-    migrations = load_migrations(Path(options.dir))
+def _surveyed(
+    command: Command, target: Target, migrations: Sequence[Migration]
+) -> Iterator[Survey]:
     with surveyed(
         target,
         migrations,
         table=command.table,
-        wait=options.wait,
+        wait=command.options.wait,
         tell=command.terminal.show,
     ) as survey:
         command.partial |= {"database": target.place, "server_version": survey.version}
