@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.routing import Route
 
 from catalog.api import endpoints
@@ -16,7 +19,11 @@ from catalog.api.reading import Reader
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.types import Receive, Scope, Send
+
     from catalog.api.endpoints import State
+
+_ALLOW = {"Allow": "GET, HEAD, OPTIONS"}
 
 
 def create_app(conninfo: str) -> Starlette:
@@ -33,11 +40,26 @@ def create_app(conninfo: str) -> Starlette:
     return app
 
 
+class _Address(Route):
+    """What is read at one address, which says so to whoever asks."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "OPTIONS":
+            await Response(None, HTTPStatus.NO_CONTENT, _ALLOW)(scope, receive, send)
+        elif scope["method"] in ("GET", "HEAD"):
+            await self.app(scope, receive, send)
+        else:
+            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers=_ALLOW)
+
+
 def _routes() -> list[Route]:
-    routes = [
-        Route("/", endpoints.greeting),
-        Route("/authors", endpoints.authors),
-        Route("/books/{author_id}", endpoints.books_of_author),
+    routes: list[Route] = [
+        _Address("/", endpoints.greeting),
+        _Address("/authors", endpoints.authors),
+        _Address("/authors/{author_id}", endpoints.author),
+        _Address("/books/{author_id}", endpoints.books_of_author),
+        _Address("/search", endpoints.search),
+        _Address("/openapi.json", endpoints.description),
     ]
     for route in routes:
         # Starlette ends its patterns with "$", which lets a line feed follow: "/authors%0A".

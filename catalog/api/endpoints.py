@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
+from importlib import resources
 from typing import TYPE_CHECKING, TypedDict
 
+import psycopg
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
-from catalog.api import queries
+from catalog.api import conditional, parameters, queries
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from catalog.api.parameters import Page, Search
     from catalog.api.reading import Reader
 
 GREETING = "Hello World! This is a book catalog."
+DESCRIPTION = resources.files("catalog.api").joinpath("openapi.json").read_bytes()
 
-_ID = re.compile(r"-?[0-9]+", re.ASCII)
-_LARGEST_ID = 2**31 - 1  # Postgres' integer
+_NOTHING_FOUND = b'\n{"authors":[],"books":[]}'
 
 
 class State(TypedDict):
@@ -33,34 +35,74 @@ async def greeting(_: Request[State]) -> Response:
     return PlainTextResponse(GREETING)
 
 
+async def description(request: Request[State]) -> Response:
+    """`GET /openapi.json`: all of this, described by hand; tests hold it to the truth."""
+    return _data(request, DESCRIPTION)
+
+
 async def authors(request: Request[State]) -> Response:
-    """`GET /authors`: all of them, by id."""
-    return _json(await request.state["reader"].read(queries.AUTHORS))
+    """`GET /authors`: all of them, by id, or a page."""
+    page = parameters.page(request.scope["query_string"])
+    reader = request.state["reader"]
+    if page is None:
+        return _data(request, await reader.read(queries.AUTHORS))
+    values = [page.limit, page.after, page.limit + 1]
+    return _page(request, page, await reader.read(queries.PAGE_OF_AUTHORS, values))
+
+
+async def author(request: Request[State]) -> Response:
+    """`GET /authors/{author_id}`: one of them, as in the list."""
+    author_id = parameters.author_id(request.path_params["author_id"])
+    parameters.none(request.scope["query_string"])
+    body = b""
+    if author_id is not None:
+        body = await request.state["reader"].read(queries.AUTHOR, [author_id])
+    if not body:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no author with this id.")
+    return _data(request, body)
 
 
 async def books_of_author(request: Request[State]) -> Response:
-    """`GET /books/{author_id}`: an author's books, by id; none for one who is not there."""
-    author_id = _author_id(request.path_params["author_id"])
+    """`GET /books/{author_id}`: an author's books, by id, or a page; none for who is not there."""
+    author_id = parameters.author_id(request.path_params["author_id"])
+    page = parameters.page(request.scope["query_string"])
+    reader = request.state["reader"]
     if author_id is None:
-        return _json(b"[]")
-    return _json(await request.state["reader"].read(queries.BOOKS_OF_AUTHOR, [author_id]))
+        return _data(request, b"[]")
+    if page is None:
+        return _data(request, await reader.read(queries.BOOKS_OF_AUTHOR, [author_id]))
+    values = [page.limit, author_id, page.after, page.limit + 1]
+    return _page(request, page, await reader.read(queries.PAGE_OF_BOOKS, values))
 
 
-def _author_id(text: str) -> int | None:
-    """The id, or `None` for one that no row can have.
+async def search(request: Request[State]) -> Response:
+    """`GET /search`: the authors and books in whose names and titles all words are."""
+    wanted = parameters.search(request.scope["query_string"])
+    values = [
+        value
+        for cursor in wanted.cursors
+        for value in (wanted.limit, wanted.text, cursor, wanted.limit + 1)
+    ]
+    try:
+        found = await request.state["reader"].read(queries.SEARCH, values)
+    except psycopg.errors.UntranslatableCharacter:
+        # A database in another encoding than UTF-8 cannot hold it, so nobody there is named so.
+        found = _NOTHING_FOUND
+    return _page(request, wanted, found)
 
-    Raises:
-        HTTPException: It is not a whole number.
-    """
-    if not _ID.fullmatch(text):
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "An author's id is a whole number.")
-    # int() refuses thousands of digits, leading zeros among them.
-    digits = text.removeprefix("-").lstrip("0")
-    if len(digits) > len(str(_LARGEST_ID)):
-        return None
-    author_id = int(digits or "0") * (-1 if text.startswith("-") else 1)
-    return author_id if -_LARGEST_ID - 1 <= author_id <= _LARGEST_ID else None
+
+def _page(request: Request[State], page: Page | Search, value: bytes) -> Response:
+    """The answer to a query for a page: its first line leads to the next one, if there is one."""
+    last, _, body = value.partition(b"\n")
+    return _data(request, body, page.next(last) if last else "")
 
 
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+def _data(request: Request[State], body: bytes, link: str = "") -> Response:
+    """The data with its tag, or only the tag for a client that has them."""
+    tag = conditional.entity_tag(body, link)
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if link:
+        headers["Link"] = f'<{link}>; rel="next"'
+    if conditional.is_unchanged(request.scope["headers"], tag):
+        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
+    return Response(body, HTTPStatus.OK, headers, media_type="application/json")

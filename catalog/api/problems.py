@@ -14,6 +14,7 @@ import psycopg
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from catalog.api.parameters import Refused
 from catalog.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ async def _refused(_: Request, exc: Exception) -> Response:
     return problem(status, detail, exc.headers)
 
 
+async def _meaningless(_: Request, exc: Exception) -> Response:
+    return problem(HTTPStatus.BAD_REQUEST, str(exc))
+
+
 async def _unavailable(_: Request, _exc: Exception) -> Response:
     return _try_again("The database does not answer at the moment.")
 
@@ -71,6 +76,7 @@ def _try_again(detail: str) -> Response:
 
 HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     HTTPException: _refused,
+    Refused: _meaningless,
     DatabaseUnavailable: _unavailable,
     psycopg.errors.UndefinedTable: _not_migrated,
     Exception: _unforeseen,

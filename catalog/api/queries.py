@@ -51,8 +51,131 @@ _BOOKS_OF_AUTHOR = """
            ) AS book
 """
 
+_AUTHOR = """
+    SELECT coalesce(
+               (
+                   SELECT row_to_json(author)::text
+                     FROM (
+                              SELECT id, name, bio, {created_at}, {updated_at}
+                                FROM "Authors"
+                               WHERE id = %s
+                          ) AS author
+               ),
+               ''
+           )
+"""
+
+# One row more than the page has is fetched, to know whether there is more; `inside` leaves it out.
+_PAGE = """
+    SELECT '[' || coalesce(string_agg(entry.json, ',' ORDER BY entry.id) FILTER (WHERE inside), '')
+               || ']' AS list,
+           max(entry.id) FILTER (WHERE inside) AS last,
+           count(*) FILTER (WHERE NOT inside) > 0 AS more
+      FROM (
+               SELECT item.id,
+                      row_to_json(item)::text AS json,
+                      row_number() OVER (ORDER BY item.id) <= %s AS inside
+                 FROM ({rows}) AS item
+           ) AS entry
+"""
+
+_LIST = """
+    SELECT CASE WHEN page.more THEN page.last::text ELSE '' END || E'\n' || page.list
+      FROM ({page}) AS page
+"""
+
+_FOUND = """
+    SELECT CASE WHEN author.more OR book.more THEN concat(author.last, ',', book.last) ELSE '' END
+           || E'\n{{"authors":' || author.list || ',"books":' || book.list || '}}'
+      FROM ({authors}) AS author,
+           ({books}) AS book
+"""
+
+_AUTHORS_AFTER = """
+    SELECT id, name, bio, {created_at}, {updated_at}
+      FROM "Authors"
+     WHERE id > %s
+     ORDER BY id
+     LIMIT %s
+"""
+
+_BOOKS_AFTER = """
+    SELECT id, title, "authorId", {created_at}, {updated_at}
+      FROM "Books"
+     WHERE "authorId" = %s AND id > %s
+     ORDER BY id
+     LIMIT %s
+"""
+
+# To the letter the expressions that the migrations 0005 and 0006 index. Postgres' parser takes
+# letters that these characters join for one word: a host, a path, a tag, a number with its sign.
+# Apart, each can be found, and begun to be typed.
+_WORDS = """to_tsvector('simple', translate({column}, '-+./:@<&_~', repeat(' ', 10)))"""
+
+# All words of a text, the last of which may go on. `plainto_tsquery` takes any text, and what it
+# becomes as text is quoted, so that nothing in it is an operator; of no words it is '', and null
+# here, which finds nothing.
+_WANTED = """
+    (
+        nullif(
+            plainto_tsquery('simple', translate(%s, '-+./:@<&_~', repeat(' ', 10)))::text, ''
+        ) || ':*'
+    )::tsquery
+"""
+
+_AUTHORS_FOUND = """
+    SELECT id, name, bio, {created_at}, {updated_at}
+      FROM "Authors"
+     WHERE {words} @@ {wanted} AND id > %s
+     ORDER BY id
+     LIMIT %s
+"""
+
+_BOOKS_FOUND = """
+    SELECT id, title, "authorId", {created_at}, {updated_at}
+      FROM "Books"
+     WHERE {words} @@ {wanted} AND id > %s
+     ORDER BY id
+     LIMIT %s
+"""
+
+
+def _page(rows: str) -> sql.Composed:
+    return sql.SQL(_PAGE).format(rows=sql.SQL(rows).format(**_TIMES))
+
+
+def _found(rows: str, column: str) -> sql.Composed:
+    words = sql.SQL(_WORDS).format(column=sql.Identifier(column))
+    wanted = sql.SQL(_WANTED)
+    return sql.SQL(_PAGE).format(rows=sql.SQL(rows).format(words=words, wanted=wanted, **_TIMES))
+
+
 AUTHORS: bytes = sql.SQL(_AUTHORS).format(**_TIMES).as_bytes()
 """One value: the array of all authors, by id."""
 
 BOOKS_OF_AUTHOR: bytes = sql.SQL(_BOOKS_OF_AUTHOR).format(**_TIMES).as_bytes()
 """One value: the array of one author's books, by id; the parameter is the author's id."""
+
+AUTHOR: bytes = sql.SQL(_AUTHOR).format(**_TIMES).as_bytes()
+"""One value: the object of one author, or nothing; the parameter is the author's id."""
+
+PAGE_OF_AUTHORS: bytes = sql.SQL(_LIST).format(page=_page(_AUTHORS_AFTER)).as_bytes()
+"""One value: a line with the last id of the page if there is more, and the array of the page.
+
+Parameters are the size of the page, the id after which it begins, and the size plus 1.
+"""
+
+PAGE_OF_BOOKS: bytes = sql.SQL(_LIST).format(page=_page(_BOOKS_AFTER)).as_bytes()
+"""The same for one author's books: the size, the author's id, the id before, the size plus 1."""
+
+SEARCH: bytes = (
+    sql.SQL(_FOUND)
+    .format(authors=_found(_AUTHORS_FOUND, "name"), books=_found(_BOOKS_FOUND, "title"))
+    .as_bytes()
+)
+"""One value: a line with the last ids of both if there is more of one, and the authors and books.
+
+They come by id, not by rank: that keeps pages stable, and no search has to rank all that a common
+word finds. Parameters, for authors and then for books: the size, the text, the id before, the size
+plus 1.
+"""

@@ -1,0 +1,4 @@
+-- migrate: no-transaction
+-- Removed without blocking those who read the table; search goes on, and reads all of it.
+
+DROP INDEX CONCURRENTLY "Books_title_words_idx";
