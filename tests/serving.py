@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
 import uvicorn
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from catalog.api.app import create_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from catalog.embedded import EmbeddedServer
 
 
 @contextmanager
@@ -41,6 +46,22 @@ def served(conninfo: str) -> Iterator[httpx.Client]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def catalog_of(server: EmbeddedServer, template: str) -> Iterator[tuple[str, httpx.Client]]:
+    """A copy of that database, for many tests that only read, and a client of a service on it."""
+    name = f"test_{uuid.uuid4().hex}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    with psycopg.connect(server.conninfo, autocommit=True) as connection:
+        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+        try:
+            conninfo = make_conninfo(server.conninfo, dbname=name)
+            with served(conninfo) as client:
+                yield conninfo, client
+        finally:
+            connection.execute(drop.format(sql.Identifier(name)))
 
 
 def insert(conninfo: str, table: str, *rows: Mapping[str, object]) -> None:

@@ -142,12 +142,13 @@ def _parse(query: bytes, known: Sequence[str]) -> tuple[dict[str, str], list[str
     """The parameters by name, and what is wrong with the names."""
     # Escaped or not, text is UTF-8; what is none becomes U+FFFD.
     pairs = parse_qsl(query.decode(errors="replace"), keep_blank_values=True)
+    names = [f'"{name}"' for name in known]
+    there = ", only " + " and ".join(", ".join(names).rsplit(", ", 1)) if names else ""
     given: dict[str, str] = {}
     wrong: dict[str, None] = {}
     for name, value in pairs:
         if name not in known:
-            there = " and ".join(f'"{one}"' for one in known) or "none"
-            wrong[f"There is no parameter {_named(name)} here, only {there}."] = None
+            wrong[f"There is no parameter {_named(name)} here{there}."] = None
         elif name in given:
             wrong[f'"{name}" is given more than once.'] = None
         else:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import httpx
 
 
+ADDRESSES = [
+    *("/", "/authors", "/authors/1", "/authors/abc", "/books/1", "/books/abc"),
+    *("/search", "/search?q=a", "/openapi.json"),
+]
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     with served("host=/nowhere password=secret") as client:
@@ -46,6 +52,8 @@ def test_no_row_has_an_id_outside_integer(client: httpx.Client, too_large: str) 
 
     assert (answer.status_code, answer.content) == (200, b"[]")
     assert answer.headers["content-type"] == "application/json"
+    answer = client.get(f"/authors/{too_large}")
+    assert_problem(answer, 404, "Not Found", "There is no author with this id.")
 
 
 @pytest.mark.parametrize(
@@ -82,9 +90,10 @@ def test_no_row_has_an_id_outside_integer(client: httpx.Client, too_large: str) 
     ],
 )
 def test_an_id_that_is_no_whole_number_is_a_bad_request(client: httpx.Client, text: str) -> None:
-    answer = client.get(f"/books/{text}")
+    for path in ("/books", "/authors"):
+        answer = client.get(f"{path}/{text}")
 
-    assert_problem(answer, 400, "Bad Request", "An author's id is a whole number.")
+        assert_problem(answer, 400, "Bad Request", "An author's id is a whole number.")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +106,6 @@ def test_an_id_that_is_no_whole_number_is_a_bad_request(client: httpx.Client, te
         "/books/1/2",
         "/books/1%2F2",
         "/authors/",
-        "/authors/1",
         "/Authors",
         "/authors%0A",
         "/%0A",
@@ -112,19 +120,38 @@ def test_an_unknown_address_is_not_found(client: httpx.Client, path: str) -> Non
     assert_problem(answer, 404, "Not Found", "There is nothing at this address.")
 
 
-@pytest.mark.parametrize("path", ["/", "/authors", "/books/1", "/books/abc"])
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ADDRESSES)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
 def test_a_wrong_method_is_told_the_right_ones(
     client: httpx.Client, method: str, path: str
 ) -> None:
     answer = client.request(method, path)
 
     assert_problem(answer, 405, "Method Not Allowed", "This address does not take that method.")
-    assert sorted(answer.headers["allow"].split(", ")) == ["GET", "HEAD"]
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("path", ADDRESSES)
+def test_options_tells_the_methods(client: httpx.Client, path: str) -> None:
+    answer = client.options(path)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_an_unknown_address_has_no_options(client: httpx.Client) -> None:
+    assert_problem(client.options("/x"), 404, "Not Found", "There is nothing at this address.")
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/", 200), ("/books/99999999999", 200), ("/books/x", 400), ("/x", 404)]
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/books/99999999999", 200),
+        ("/books/x", 400),
+        ("/x", 404),
+        ("/openapi.json", 200),
+    ],
 )
 def test_head_is_get_without_the_body(client: httpx.Client, path: str, status: int) -> None:
     get, head = client.get(path), client.head(path)

@@ -89,8 +89,9 @@ def test_the_runner_knows_nothing_of_foresight(module: Path) -> None:
     assert imported == (["catalog.migrations.foresight.commands"] if module.stem == "cli" else [])
 
 
-def test_the_queries_know_nothing_of_http() -> None:
-    imported = imports(Path("catalog/api/queries.py"))
+@pytest.mark.parametrize("name", ["conditional", "parameters", "queries"])
+def test_what_the_api_decides_knows_nothing_of_the_framework(name: str) -> None:
+    imported = imports(Path(f"catalog/api/{name}.py"))
 
     assert not [module for module in imported if module.startswith(("starlette", "uvicorn"))]
 

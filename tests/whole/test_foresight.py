@@ -80,7 +80,7 @@ def test_this_projects_own_migrations_are_sound(tree: Tree) -> None:
     done = tree.run("migrate", "check", "--seed", ROOT / "sql/seed.sql", env=NOWHERE)
 
     assert (done.code, done.err) == (0, "")
-    assert "4 migrations checked, and all sound." in done.out
+    assert "6 migrations checked, and all sound." in done.out
 
 
 def test_a_forgetful_down_is_shown_as_a_small_diff(library: Library) -> None:
