@@ -11,16 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from catalog.api import conditional, parameters, queries
+from catalog.api.responses import StreamedList
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from catalog.api.parameters import Page, Search
     from catalog.api.reading import Reader
+    from catalog.api.streaming import Stream
 
 GREETING = "Hello World! This is a book catalog."
 DESCRIPTION = resources.files("catalog.api").joinpath("openapi.json").read_bytes()
 
+_CACHING = {"Cache-Control": "no-cache"}
 _NOTHING_FOUND = b'\n{"authors":[],"books":[]}'
 
 
@@ -45,7 +48,7 @@ async def authors(request: Request[State]) -> Response:
     page = parameters.page(request.scope["query_string"])
     reader = request.state["reader"]
     if page is None:
-        return _data(request, await reader.read(queries.AUTHORS))
+        return _list(request, await reader.authors())
     values = [page.limit, page.after, page.limit + 1]
     return _page(request, page, await reader.read(queries.PAGE_OF_AUTHORS, values))
 
@@ -70,7 +73,7 @@ async def books_of_author(request: Request[State]) -> Response:
     if author_id is None:
         return _data(request, b"[]")
     if page is None:
-        return _data(request, await reader.read(queries.BOOKS_OF_AUTHOR, [author_id]))
+        return _list(request, await reader.books_of_author(author_id))
     values = [page.limit, author_id, page.after, page.limit + 1]
     return _page(request, page, await reader.read(queries.PAGE_OF_BOOKS, values))
 
@@ -91,6 +94,11 @@ async def search(request: Request[State]) -> Response:
     return _page(request, wanted, found)
 
 
+def _list(request: Request[State], found: bytes | Stream) -> Response:
+    """A list that came as a whole, or one that is too long for that, and so for a tag."""
+    return _data(request, found) if isinstance(found, bytes) else StreamedList(found, _CACHING)
+
+
 def _page(request: Request[State], page: Page | Search, value: bytes) -> Response:
     """The answer to a query for a page: its first line leads to the next one, if there is one."""
     last, _, body = value.partition(b"\n")
@@ -100,7 +108,7 @@ def _page(request: Request[State], page: Page | Search, value: bytes) -> Respons
 def _data(request: Request[State], body: bytes, link: str = "") -> Response:
     """The data with its tag, or only the tag for a client that has them."""
     tag = conditional.entity_tag(body, link)
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    headers = {"ETag": tag, **_CACHING}
     if link:
         headers["Link"] = f'<{link}>; rel="next"'
     if conditional.is_unchanged(request.scope["headers"], tag):

@@ -193,3 +193,68 @@ They come by id, not by rank: that keeps pages stable, and no search has to rank
 word finds. Parameters, for authors and then for books: the size, the text, the id before, the size
 plus 1.
 """
+
+# Many lists in one statement, in two parts. First come the lists that are short enough to be held,
+# each as a whole; of one that is longer no more is read than shows it. Then come the longer ones,
+# item by item in the order of an index, so that the first is there at once. No parallel worker can
+# read a CTE, so that the parts come in this order, and the items in theirs.
+_LISTS = """
+    WITH list AS MATERIALIZED (
+             SELECT wanted.place, wanted.id, whole.body
+               FROM {wanted} AS wanted
+              CROSS JOIN LATERAL (
+                        SELECT CASE WHEN joined.count <= 1000
+                                     AND octet_length(joined.items) <= 262142
+                                    THEN '[' || joined.items || ']'
+                               END AS body
+                          FROM (
+                                   SELECT count(*),
+                                          coalesce(string_agg(item.json, ',' ORDER BY item.id), '')
+                                              AS items
+                                     FROM (
+                                              SELECT row.id, row_to_json(row)::text AS json
+                                                FROM ({rows} LIMIT 1001) AS row
+                                          ) AS item
+                               ) AS joined
+                    ) AS whole
+         )
+    SELECT place, body
+      FROM list
+     UNION ALL
+    SELECT wanted.place, row_to_json(row)::text
+      FROM list AS wanted
+     CROSS JOIN LATERAL ({rows}) AS row
+     WHERE wanted.body IS NULL
+"""
+
+_ALL_AUTHORS = """
+    SELECT id, name, bio, {created_at}, {updated_at}
+      FROM "Authors"
+     ORDER BY id
+"""
+
+_THE_ONE_LIST = "(SELECT 1 AS place, NULL::integer AS id)"
+
+_BOOKS_OF_WANTED = """
+    SELECT id, title, "authorId", {created_at}, {updated_at}
+      FROM "Books"
+     WHERE "authorId" = wanted.id
+     ORDER BY id
+"""
+
+_WANTED_AUTHORS = "(SELECT place, id FROM unnest(%s::integer[]) WITH ORDINALITY AS a (id, place))"
+
+LISTS_OF_AUTHORS: bytes = (
+    sql.SQL(_LISTS)
+    .format(wanted=sql.SQL(_THE_ONE_LIST), rows=sql.SQL(_ALL_AUTHORS).format(**_TIMES))
+    .as_bytes()
+)
+"""The array of all authors, by id, in the form that `catalog.api.lists` reads."""
+
+LISTS_OF_BOOKS: bytes = (
+    sql.SQL(_LISTS)
+    .format(wanted=sql.SQL(_WANTED_AUTHORS), rows=sql.SQL(_BOOKS_OF_WANTED).format(**_TIMES))
+    .as_bytes()
+)
+"""For each author the array of their books, by id, in the form that `catalog.api.lists` reads; the
+parameter is the array of the authors' ids, as text: '{8,3}'."""

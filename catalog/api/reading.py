@@ -11,21 +11,25 @@ from asyncio import sleep, timeout
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from catalog.api import queries, statements
+from catalog.api.lists import Lists
+from catalog.api.statements import ANSWER, Connection
+from catalog.api.streaming import Streams
 from catalog.database import connection_failure
 from catalog.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from catalog.api.lists import Work
+    from catalog.api.streaming import Stream
 
 # All in seconds.
 _DEADLINE = 5.0  # for a read to get a connection, and to be begun again on another
 _CONNECT_TIMEOUT = 10  # a database that sleeps is seldom longer to wake; it outlasts the request
-_ANSWER = 10.0  # for the answer to a query; a server may be silent, or a table locked for long
 _PAUSE = 0.4  # between attempts to connect, and to read, while nothing works
 _CLOSING = 1.0  # for an attempt to connect that is under way at the end
 _SILENCE = 10.0  # after a line in the log, before the same one is due again
@@ -53,10 +57,10 @@ class Reader:
         patience = {"connect_timeout": _CONNECT_TIMEOUT}
         if conninfo_to_dict(conninfo).get("connect_timeout"):
             patience = {}
-        self._pool = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             open=False,
-            connection_class=_Connection,
+            connection_class=Connection,
             kwargs={
                 "autocommit": True,  # a read is one round trip, not three
                 "client_encoding": "utf8",
@@ -76,12 +80,23 @@ class Reader:
         """Why the latest attempt to connect failed, in one line; `None` if it worked."""
         self._logged: dict[str, float] = {}
         """The lines not to be logged again yet, and when they were."""
+        self._prepare = True
+        """Whether statements are prepared: until it turns out that a pooler cannot carry them."""
+        streams = Streams()
+        self._authors: Lists[None] = Lists(
+            queries.LISTS_OF_AUTHORS, lambda _: None, self._patiently, streams
+        )
+        self._books: Lists[int] = Lists(
+            queries.LISTS_OF_BOOKS, lambda ids: [_array(ids)], self._patiently, streams
+        )
 
     async def __aenter__(self) -> Self:
         await self._pool.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._authors.close()
+        await self._books.close()
         await self._pool.close(timeout=_CLOSING)
 
     async def read(self, query: bytes, parameters: Sequence[object] | None = None) -> bytes:
@@ -95,23 +110,48 @@ class Reader:
                 for a reason that will pass. It is in the log, too.
             psycopg.Error: The server refuses the query. Missing tables are in the log, too.
         """
+        value = b""
+
+        async def read(connection: Connection, prepare: bool) -> None:
+            nonlocal value
+            async with timeout(ANSWER):
+                value = await statements.value(connection, query, parameters, prepare=prepare)
+
+        await self._patiently(read)
+        return value
+
+    async def authors(self) -> bytes | Stream:
+        """All authors, as a whole, or if they are many as a stream, which the caller has to close.
+
+        Raises as `read` does.
+        """
+        return await self._authors.get(None)
+
+    async def books_of_author(self, author_id: int) -> bytes | Stream:
+        """An author's books, as a whole, or as a stream like `authors`."""
+        return await self._books.get(author_id)
+
+    async def _patiently(self, work: Work) -> None:
         deadline = time.monotonic() + _DEADLINE
         attempts = 0
         while True:
             attempts += 1
+            prepare = self._prepare
             try:
                 async with self._pool.connection(deadline - time.monotonic()) as connection:
                     try:
-                        async with timeout(_ANSWER):
-                            return _only_value(await connection.execute(query, parameters))
+                        return await work(connection, prepare)
                     except psycopg.Error as exc:
+                        if prepare and exc.sqlstate in statements.NOT_CARRIED:
+                            self._prepare_no_more(exc)
+                            await connection.close()
                         if not connection.closed:
                             raise
                         self._failure = connection_failure(exc)
             except (PoolTimeout, PoolClosed) as exc:
                 raise self._unavailable(self._failure or "all connections are in use") from exc
             except TimeoutError as exc:
-                raise self._unavailable(f"none within {_ANSWER:g} s") from exc
+                raise self._unavailable(f"none within {ANSWER:g} s") from exc
             except psycopg.errors.UndefinedTable as exc:
                 self._say(f"{exc.diag.message_primary}; to create the tables: bin/migrate up")
                 raise
@@ -122,6 +162,15 @@ class Reader:
             # Every connection in the pool may be dead, each found out without a round trip.
             if attempts > _POOL_SIZE:
                 await sleep(_PAUSE)
+
+    def _prepare_no_more(self, exc: psycopg.Error) -> None:
+        if self._prepare:
+            self._prepare = False
+            _log.warning(
+                "prepared statements do not reach the database (%s), so that there is a pooler"
+                " in between that cannot carry them; from now on none are prepared",
+                connection_failure(exc),
+            )
 
     def _connecting(self, failure: psycopg.Error | None) -> None:
         self._failure = connection_failure(failure) if failure else None
@@ -150,21 +199,7 @@ class Reader:
             _log.warning(line)
 
 
-class _Connection(AsyncConnection[TupleRow]):
-    """A connection that lets `told` know whether it could be made."""
-
-    @classmethod
-    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
-        told: Callable[[psycopg.Error | None], None] = kwargs.pop("told")
-        try:
-            connection = await super().connect(conninfo, **kwargs)
-        except psycopg.Error as exc:
-            told(exc)
-            raise
-        told(None)
-        return connection
-
-
-def _only_value(cursor: AsyncCursor[TupleRow]) -> bytes:
-    value = cursor.pgresult.get_value(0, 0) if cursor.pgresult else None
-    return value or b""
+def _array(ids: Sequence[int]) -> str:
+    # As a list they would be an array of whichever type is the smallest that holds them, and each
+    # type a statement of its own to prepare.
+    return f"{{{','.join(map(str, ids))}}}"

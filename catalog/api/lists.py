@@ -1,0 +1,195 @@
+"""Lists of one kind: short ones read together and shared, long ones streamed to each reader.
+
+The query of a kind takes keys and returns rows of two columns, the place of a key among them
+(from 1) and a text. First comes one row for each key: the whole list, or null for one that is too
+long for that. Then come the items of those, list after list, one in a row. So the short lists
+of a batch are answered before a long one begins; and whether it is long is known without asking.
+"""
+
+from __future__ import annotations
+
+from asyncio import timeout
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+import psycopg
+
+from catalog.api import statements
+from catalog.api.batching import Batch, Batcher
+from catalog.api.statements import ANSWER, Connection
+from catalog.api.streaming import Stream, Streams
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
+    from catalog.api.statements import Rows
+
+Key = TypeVar("Key")
+Work: TypeAlias = Callable[[Connection, bool], Awaitable[None]]
+"""What is done with a connection, and whether statements may be prepared on it."""
+
+BUFFERED = 256 * 1024
+"""Bytes of a list that is held as a whole; a longer one is streamed."""
+
+_BLOCK = 64 * 1024  # bytes of a stream that are handed over at once, and a bit more
+_ROWS = 100  # that libpq gathers before it hands them over
+
+
+class Lists(Generic[Key]):
+    """The lists of one kind, by key."""
+
+    def __init__(
+        self,
+        query: bytes,
+        parameters: Callable[[Sequence[Key]], Sequence[object] | None],
+        patiently: Callable[[Work], Awaitable[None]],
+        streams: Streams,
+    ) -> None:
+        """`patiently` does its work on a connection, and again on another one if that dies."""
+        self._query = query
+        self._parameters = parameters
+        self._patiently = patiently
+        self._streams = streams
+        self._batcher: Batcher[Key, bytes | Stream | None] = Batcher(self._read)
+
+    async def get(self, key: Key) -> bytes | Stream:
+        """A list as a whole, or one that is long as a stream, which the caller has to close.
+
+        Raises:
+            DatabaseUnavailable: There is no answer, or there are too many streams.
+            psycopg.Error: The server refuses the query.
+        """
+        found = await self._batcher.get(key)
+        while True:
+            if isinstance(found, bytes):
+                return found
+            if found and found.claim():
+                return found
+            # It is long, and another one's connection is at it.
+            found = await self._batcher.get_alone(key, self._read_alone)
+
+    async def close(self) -> None:
+        """End all that is under way."""
+        await self._batcher.close()
+
+    async def _read(self, batch: Batch[Key, bytes | Stream | None]) -> None:
+        await self._read_on(batch, self._streams.taken)
+
+    async def _read_alone(self, batch: Batch[Key, bytes | Stream | None]) -> None:
+        # Whoever will not get a stream is not to wait for a connection first.
+        with self._streams.taken():
+            await self._read_on(batch, nullcontext)
+
+    async def _read_on(
+        self,
+        batch: Batch[Key, bytes | Stream | None],
+        place_for_stream: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        reading = _Reading(batch, self._query, self._parameters, place_for_stream)
+        while batch.keys:
+            await self._patiently(reading.read)
+
+
+class _Reading(Generic[Key]):
+    """A batch that is read."""
+
+    def __init__(
+        self,
+        batch: Batch[Key, bytes | Stream | None],
+        query: bytes,
+        parameters: Callable[[Sequence[Key]], Sequence[object] | None],
+        place_for_stream: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._batch = batch
+        self._query = query
+        self._parameters = parameters
+        self._place_for_stream = place_for_stream
+
+    async def read(self, connection: Connection, prepare: bool) -> None:
+        """Answer the keys that have no answer yet: all of them, unless one was given up."""
+        keys = self._batch.keys
+        try:
+            async with timeout(ANSWER):
+                rows = await statements.send(
+                    connection,
+                    self._query,
+                    self._parameters(keys),
+                    prepare=prepare,
+                    rows_at_once=_ROWS,
+                )
+            async with aclosing(self._items(rows, keys)) as items:
+                await self._read_long_ones(items)
+        finally:
+            await statements.stop(connection)
+
+    async def _items(self, rows: Rows, keys: Sequence[Key]) -> AsyncGenerator[tuple[Key, bytes]]:
+        """Answer with the lists that come as a whole; yield the others' items, many at a time."""
+        whole = len(keys)
+        while True:
+            async with timeout(ANSWER):
+                result = await rows.next()
+            if result is None:
+                return
+            found = _texts(result)
+            for place, body in found[:whole]:
+                if body is not None:
+                    self._batch.answer(keys[int(place) - 1], body)
+            items = found[whole:]
+            whole -= len(found) - len(items)
+            for place, group in groupby(items, itemgetter(0)):
+                yield keys[int(place) - 1], b",".join([text for _, text in group])
+
+    async def _read_long_ones(self, items: AsyncGenerator[tuple[Key, bytes]]) -> None:
+        """Hold each as far as it may be held. The first that is longer becomes a stream."""
+        held: tuple[Key, list[bytes], int] | None = None
+        async for key, text in items:
+            if held and held[0] != key:
+                self._batch.answer(held[0], b"[%b]" % b",".join(held[1]))
+                held = None
+            if not self._batch.is_wanted(key):
+                return  # all who waited for it have left; the others begin again without it
+            parts, size = held[1:] if held else ([], 1)
+            parts.append(text)
+            held = (key, parts, size + len(text) + 1)
+            if held[2] > BUFFERED:
+                await self._stream(key, b"[" + b",".join(parts), items)
+                return
+        if held:
+            self._batch.answer(held[0], b"[%b]" % b",".join(held[1]))
+
+    async def _stream(
+        self, key: Key, first: bytes, items: AsyncGenerator[tuple[Key, bytes]]
+    ) -> None:
+        with self._place_for_stream():
+            stream = Stream(first)
+            self._batch.answer(key, stream)
+            for other in self._batch.keys:
+                self._batch.answer(other, None)
+            try:
+                await _pass_on(key, items, stream)
+            except (psycopg.Error, TimeoutError) as exc:
+                stream.break_off(exc)
+
+
+async def _pass_on(key: Key, items: AsyncGenerator[tuple[Key, bytes]], stream: Stream) -> None:
+    parts: list[bytes] = []
+    size = 0
+    async for other, text in items:
+        if other != key:
+            break
+        parts.append(text)
+        size += len(text)
+        if size >= _BLOCK:
+            await stream.put(b",%b" % b",".join(parts))
+            parts, size = [], 0
+    last = b",%b]" % b",".join(parts) if parts else b"]"
+    await stream.put(last)
+    await stream.end()
+
+
+def _texts(result: PGresult) -> list[tuple[bytes, Any]]:
+    value = result.get_value
+    return [(value(row, 0) or b"", value(row, 1)) for row in range(result.ntuples)]

@@ -1,0 +1,60 @@
+"""Responses that Starlette has not."""
+
+from __future__ import annotations
+
+from asyncio import timeout
+from typing import TYPE_CHECKING
+
+from starlette.responses import StreamingResponse
+
+from catalog.api.streaming import STALL, StreamBroken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from catalog.api.streaming import Stream
+
+
+class StreamedList(StreamingResponse):
+    """A long list, as long as its reader goes on reading.
+
+    One that breaks is cut off: its connection is closed before the last chunk, so that nobody
+    takes it for a list that is shorter. There is nothing of it that could be compared: no `ETag`.
+    """
+
+    media_type = "application/json"
+
+    def __init__(self, stream: Stream, headers: Mapping[str, str]) -> None:
+        super().__init__(stream, headers=headers)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or for HEAD what comes before it."""
+        try:
+            if scope["method"] == "HEAD":
+                await send(
+                    {
+                        "type": "http.response.start",
+                        "status": self.status_code,
+                        "headers": self.raw_headers,
+                    }
+                )
+                await send({"type": "http.response.body"})
+            else:
+                await super().__call__(scope, receive, send)
+        finally:
+            self._stream.close()
+
+    async def stream_response(self, send: Send) -> None:
+        """Send it, waiting for the reader only so long."""
+
+        async def send_soon(message: Message) -> None:
+            try:
+                async with timeout(STALL):
+                    await send(message)
+            except TimeoutError as exc:
+                raise StreamBroken(f"its reader took nothing for {STALL:g} s") from exc
+
+        await super().stream_response(send_soon)
