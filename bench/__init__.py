@@ -1,0 +1,1 @@
+"""What is measured by hand; the figures are in the reports."""

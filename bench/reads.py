@@ -42,16 +42,14 @@ if TYPE_CHECKING:
 
 AUTHORS = 10_000
 
-_ROWS = f"""
-    INSERT INTO "Authors" (name, bio) SELECT 'Author ' || n, NULL FROM generate_series(1, {AUTHORS}) n;
-    INSERT INTO "Books" (title, "authorId")
-    SELECT 'Book ' || n, n % {AUTHORS} + 1 FROM generate_series(1, {AUTHORS * 3}) n;
-    VACUUM ANALYZE;
-"""  # noqa: E501
-
-_RANDOM_IDS = f"""
+_ROWS = (
+    """INSERT INTO "Authors" (name) SELECT 'Author ' || n FROM generate_series(1, %s) AS n""",
+    """INSERT INTO "Books" (title, "authorId")
+       SELECT 'Book', author FROM generate_series(1, %s) AS author, generate_series(1, 3)""",
+)
+_RANDOM_IDS = """
     request = function()
-        return wrk.format("GET", wrk.path .. math.random({AUTHORS}))
+        return wrk.format("GET", wrk.path .. math.random(%d))
     end
 """
 
@@ -89,7 +87,7 @@ def compare(what: str, conninfo: str, connections: int, options: argparse.Namesp
 def load(url: str, connections: int, seconds: int) -> float:
     """Requests a second that were answered well."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_RANDOM_IDS)
+        script.write(_RANDOM_IDS % AUTHORS)
         script.flush()
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", script.name, url]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -108,8 +106,9 @@ def library() -> Iterator[str]:
             with psycopg.connect(server.conninfo, autocommit=True) as connection:
                 for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
                     connection.execute(script.read_bytes())
-                for statement in _ROWS.split(";"):
-                    connection.execute(statement.encode())
+                for statement in _ROWS:
+                    connection.execute(statement.encode(), [AUTHORS])
+                connection.execute("VACUUM ANALYZE")
             yield server.conninfo
 
 
