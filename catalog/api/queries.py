@@ -196,8 +196,9 @@ plus 1.
 
 # Many lists in one statement, in two parts. First come the lists that are short enough to be held,
 # each as a whole; of one that is longer no more is read than shows it. Then come the longer ones,
-# item by item in the order of an index, so that the first is there at once. No parallel worker can
-# read a CTE, so that the parts come in this order, and the items in theirs.
+# item by item in the order of an index, so that the first is there at once: to a limit that it
+# cannot tell, the planner plans for the first rows, and does not sort. No parallel worker can read
+# a CTE, so that the parts come in this order, and the items in theirs.
 _LISTS = """
     WITH list AS MATERIALIZED (
              SELECT wanted.place, wanted.id, whole.body
@@ -213,7 +214,7 @@ _LISTS = """
                                               AS items
                                      FROM (
                                               SELECT row.id, row_to_json(row)::text AS json
-                                                FROM ({rows} LIMIT 1001) AS row
+                                                FROM ({rows} LIMIT (SELECT 1001)) AS row
                                           ) AS item
                                ) AS joined
                     ) AS whole
@@ -223,7 +224,7 @@ _LISTS = """
      UNION ALL
     SELECT wanted.place, row_to_json(row)::text
       FROM list AS wanted
-     CROSS JOIN LATERAL ({rows}) AS row
+     CROSS JOIN LATERAL ({rows} LIMIT (SELECT NULL::bigint)) AS row
      WHERE wanted.body IS NULL
 """
 

@@ -8,6 +8,7 @@ statement; here a name says what the statement is, and can mean nothing else.
 from __future__ import annotations
 
 import re
+from asyncio import timeout
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
@@ -134,7 +135,8 @@ async def stop(connection: Connection) -> None:
         return
     try:
         await connection.cancel_safe(timeout=_PATIENCE)
-        await connection.wait(_read_off(connection.pgconn), timeout=_PATIENCE)
+        async with timeout(_PATIENCE):
+            await connection.wait(_read_off(connection.pgconn))
     except (psycopg.Error, TimeoutError):
         await connection.close()
 

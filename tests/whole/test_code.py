@@ -89,8 +89,14 @@ def test_the_runner_knows_nothing_of_foresight(module: Path) -> None:
     assert imported == (["catalog.migrations.foresight.commands"] if module.stem == "cli" else [])
 
 
-@pytest.mark.parametrize("name", ["conditional", "parameters", "queries"])
-def test_what_the_api_decides_knows_nothing_of_the_framework(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("conditional", "parameters", "queries"),
+        *("reading", "batching", "lists", "statements", "streaming"),
+    ],
+)
+def test_what_the_api_decides_and_reads_knows_nothing_of_the_framework(name: str) -> None:
     imported = imports(Path(f"catalog/api/{name}.py"))
 
     assert not [module for module in imported if module.startswith(("starlette", "uvicorn"))]
