@@ -164,11 +164,13 @@ class _Reading(Generic[Key]):
         self, key: Key, first: bytes, items: AsyncGenerator[tuple[Key, bytes]]
     ) -> None:
         with self._place_for_stream():
-            stream = Stream(first)
+            stream = Stream(first[:_BLOCK])
             self._batch.answer(key, stream)
             for other in self._batch.keys:
                 self._batch.answer(other, None)
             try:
+                for start in range(_BLOCK, len(first), _BLOCK):
+                    await stream.put(first[start : start + _BLOCK])
                 await _pass_on(key, items, stream)
             except (psycopg.Error, TimeoutError) as exc:
                 stream.break_off(exc)

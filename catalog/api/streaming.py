@@ -17,7 +17,8 @@ MOST_STREAMS = 8
 is enough for them, as they share."""
 
 STALL = 10.0
-"""Seconds that a reader may take none of what there is for him."""
+"""Seconds that a reader may take for a block. Those are of 64 KB, as is what a server buffers: this
+is for those who stop reading, and not for slow lines."""
 
 
 class StreamBroken(Exception):

@@ -159,7 +159,7 @@ class SlowReader:
 
     def __init__(self, client: httpx.Client, path: str) -> None:
         self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self._socket.settimeout(20)
         self._socket.connect((client.base_url.host, client.base_url.port))
         self._socket.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
