@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from catalog.api.parameters import Refused
+from catalog.api.streaming import TooManyStreams
 from catalog.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ async def _unavailable(_: Request, _exc: Exception) -> Response:
     return _try_again("The database does not answer at the moment.")
 
 
+async def _too_many(_: Request, _exc: Exception) -> Response:
+    return _try_again("Too many long lists are being read; try again.")
+
+
 async def _not_migrated(_: Request, _exc: Exception) -> Response:
     return _try_again("The catalog's tables are not there yet.")
 
@@ -78,6 +83,7 @@ HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Resp
     HTTPException: _refused,
     Refused: _meaningless,
     DatabaseUnavailable: _unavailable,
+    TooManyStreams: _too_many,
     psycopg.errors.UndefinedTable: _not_migrated,
     Exception: _unforeseen,
 }

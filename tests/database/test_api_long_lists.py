@@ -83,6 +83,8 @@ def test_a_list_of_so_many_bytes_is_held_and_a_longer_one_streamed(
     assert len(answer.json()) == 900
     assert ("content-length" in answer.headers) is not streamed
     assert (answer.headers.get("transfer-encoding") == "chunked") is streamed
+    assert ("etag" in answer.headers) is not streamed
+    assert answer.headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("count", [1000, 1001, 1900, 3000, LONG])
@@ -148,6 +150,8 @@ def test_head_streams_nothing(catalog_database: str) -> None:
         for _ in range(2 * MOST_STREAMS):
             head = client.head("/authors")
             assert (head.status_code, head.content) == (200, b"")
+            assert "etag" not in head.headers
+            assert head.headers["cache-control"] == "no-cache"
         wait_until(lambda: {state for _, state in backends(catalog_database)} <= {"idle"})
 
 
@@ -204,6 +208,7 @@ def test_slow_readers_are_only_so_many_and_leave_others_their_reads(
         refused = client.get("/authors")
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
+        assert "long lists" in refused.json()["detail"]
         with ThreadPoolExecutor(20) as threads:
             started = time.monotonic()
             answers = list(threads.map(client.get, ["/books/1", "/books/2"] * 100))
