@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from catalog.embedded import EmbeddedServer
 
+# With more threads than connections that it keeps (20, usually), one of them closes as superfluous
+# what another one has just been given: "Bad file descriptor" (httpcore 1.0.9).
+_NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+
 
 @contextmanager
 def served(conninfo: str) -> Iterator[httpx.Client]:
@@ -40,8 +44,8 @@ def served(conninfo: str) -> Iterator[httpx.Client]:
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.002)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=40) as client:
+        url = "http://127.0.0.1:{}".format(*server.servers[0].sockets[0].getsockname()[1:])
+        with httpx.Client(base_url=url, timeout=40, limits=_NO_LIMITS) as client:
             yield client
     finally:
         server.should_exit = True
