@@ -31,11 +31,11 @@ def entity_tag(body: bytes, link: str = "") -> str:
     return f'"{urlsafe_b64encode(digest.digest()).decode()}"'
 
 
-def is_unchanged(headers: Iterable[tuple[bytes, bytes]], tag: str) -> bool:
+def is_unchanged(headers: Iterable[tuple[bytes, bytes]], tag: str = "") -> bool:
     """Tell whether `If-None-Match` names that tag: in one field or several, weakly, or as `*`.
 
-    What is no tag in there matches nothing, and is no error. Names are in lower case, as ASGI has
-    them.
+    Data without a tag is named by `*` alone. What is no tag in there matches nothing, and is no
+    error. Names are in lower case, as ASGI has them.
     """
     for name, value in headers:
         if name == b"if-none-match" and (

@@ -96,7 +96,12 @@ async def search(request: Request[State]) -> Response:
 
 def _list(request: Request[State], found: bytes | Stream) -> Response:
     """A list that came as a whole, or one that is too long for that, and so for a tag."""
-    return _data(request, found) if isinstance(found, bytes) else StreamedList(found, _CACHING)
+    if isinstance(found, bytes):
+        return _data(request, found)
+    if conditional.is_unchanged(request.scope["headers"]):
+        found.close()
+        return Response(None, HTTPStatus.NOT_MODIFIED, _CACHING)
+    return StreamedList(found, _CACHING)
 
 
 def _page(request: Request[State], page: Page | Search, value: bytes) -> Response:

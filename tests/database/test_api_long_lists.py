@@ -155,6 +155,20 @@ def test_head_streams_nothing(catalog_database: str) -> None:
         wait_until(lambda: {state for _, state in backends(catalog_database)} <= {"idle"})
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_who_has_any_of_it_is_told_so(catalog_database: str, method: str) -> None:
+    authors(catalog_database, LONG)
+    with served(catalog_database) as client:
+        for _ in range(2 * MOST_STREAMS):
+            answer = client.request(method, "/authors", headers={"If-None-Match": "*"})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert "etag" not in answer.headers
+            assert answer.headers["cache-control"] == "no-cache"
+        wait_until(lambda: {state for _, state in backends(catalog_database)} <= {"idle"})
+        answer = client.head("/authors", headers={"If-None-Match": '"", ""*"", W/"*"'})
+        assert answer.status_code == 200
+
+
 # --- Readers who take their time
 
 
