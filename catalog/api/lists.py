@@ -34,7 +34,8 @@ Work: TypeAlias = Callable[[Connection, bool], Awaitable[None]]
 BUFFERED = 256 * 1024
 """Bytes of a list that is held as a whole; a longer one is streamed."""
 
-_BLOCK = 64 * 1024  # bytes of a stream that are handed over at once, and a bit more
+_BLOCK = 64 * 1024  # bytes of a stream that are gathered and handed over, and a bit more
+_LARGEST_BLOCK = 128 * 1024  # … of long items, which are handed over in pieces
 _ROWS = 100  # that libpq gathers before it hands them over
 
 
@@ -169,8 +170,7 @@ class _Reading(Generic[Key]):
             for other in self._batch.keys:
                 self._batch.answer(other, None)
             try:
-                for start in range(_BLOCK, len(first), _BLOCK):
-                    await stream.put(first[start : start + _BLOCK])
+                await _put(stream, first, _BLOCK)
                 await _pass_on(key, items, stream)
             except (psycopg.Error, TimeoutError) as exc:
                 stream.break_off(exc)
@@ -185,11 +185,16 @@ async def _pass_on(key: Key, items: AsyncGenerator[tuple[Key, bytes]], stream: S
         parts.append(text)
         size += len(text)
         if size >= _BLOCK:
-            await stream.put(b",%b" % b",".join(parts))
+            await _put(stream, b",%b" % b",".join(parts))
             parts, size = [], 0
-    last = b",%b]" % b",".join(parts) if parts else b"]"
-    await stream.put(last)
+    await _put(stream, b",%b]" % b",".join(parts) if parts else b"]")
     await stream.end()
+
+
+async def _put(stream: Stream, text: bytes, start: int = 0) -> None:
+    # A reader has a while for each block, and so for each no more than anybody can take in it.
+    for at in range(start, len(text), _LARGEST_BLOCK):
+        await stream.put(text[at : at + _LARGEST_BLOCK])
 
 
 def _texts(result: PGresult) -> list[tuple[bytes, Any]]:

@@ -46,6 +46,11 @@ def books(conninfo: str, author: int, count: int, title: str = "A title") -> Non
         )
 
 
+def execute(conninfo: str, statement: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
 def authors(conninfo: str, count: int) -> None:
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(
@@ -112,6 +117,26 @@ def test_so_are_all_authors(catalog_database: str, count: int) -> None:
             body = await whole(await reader.authors())
             assert body == await reader.read(queries.AUTHORS)
             assert len(json.loads(body)) == count
+
+    asyncio.run(run())
+
+
+def test_long_items_come_in_blocks_that_a_slow_reader_can_take(catalog_database: str) -> None:
+    execute(catalog_database, 'ALTER TABLE "Books" ALTER title TYPE text')
+    books(catalog_database, 1, 3000)
+    for size in (300_000, 10_000_000, 1, 300_000):
+        books(catalog_database, 1, 1, "t" * size)
+    books(catalog_database, 2, 1, "t" * 10_000_000)
+
+    async def run() -> None:
+        async with Reader(catalog_database) as reader:
+            for author in (1, 2):
+                found = await reader.books_of_author(author)
+                assert isinstance(found, Stream)
+                blocks = [block async for block in found]
+                assert max(map(len, blocks)) <= 128 * 1024
+                whole = await reader.read(queries.BOOKS_OF_AUTHOR, [author])
+                assert b"".join(blocks) == whole
 
     asyncio.run(run())
 
