@@ -20,7 +20,8 @@ import psycopg
 from catalog.api import statements
 from catalog.api.batching import Batch, Batcher
 from catalog.api.statements import ANSWER, Connection
-from catalog.api.streaming import Stream, Streams
+from catalog.api.streaming import Stream, StreamBroken, Streams
+from catalog.database import connection_failure
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -172,8 +173,12 @@ class _Reading(Generic[Key]):
             try:
                 await _put(stream, first, _BLOCK)
                 await _pass_on(key, items, stream)
-            except (psycopg.Error, TimeoutError) as exc:
+            except StreamBroken as exc:
                 stream.break_off(exc)
+            except TimeoutError:
+                stream.break_off(StreamBroken(f"the database sent nothing for {ANSWER:g} s"))
+            except psycopg.Error as exc:
+                stream.break_off(StreamBroken(connection_failure(exc)))
 
 
 async def _pass_on(key: Key, items: AsyncGenerator[tuple[Key, bytes]], stream: Stream) -> None:

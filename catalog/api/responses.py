@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from asyncio import timeout
 from typing import TYPE_CHECKING
 
 from starlette.responses import StreamingResponse
 
-from catalog.api.streaming import STALL, StreamBroken
+from catalog.api.streaming import STALL, ReaderStalled, StreamBroken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
     from catalog.api.streaming import Stream
 
+_log = logging.getLogger(__name__)
+
 
 class StreamedList(StreamingResponse):
     """A long list, as long as its reader goes on reading.
 
-    One that breaks is cut off: its connection is closed before the last chunk, so that nobody
-    takes it for a list that is shorter. There is nothing of it that could be compared: no `ETag`.
+    One that breaks is cut off, with a line in the log: its last chunk is never sent, and so the
+    server closes the connection. Nobody takes it for a list that is shorter. There is nothing of
+    it that could be compared: no `ETag`.
     """
 
     media_type = "application/json"
@@ -44,6 +48,8 @@ class StreamedList(StreamingResponse):
                 await send({"type": "http.response.body"})
             else:
                 await super().__call__(scope, receive, send)
+        except StreamBroken as exc:
+            _log.warning("a long list was cut off: %s", exc)
         finally:
             self._stream.close()
 
@@ -55,6 +61,6 @@ class StreamedList(StreamingResponse):
                 async with timeout(STALL):
                     await send(message)
             except TimeoutError as exc:
-                raise StreamBroken(f"its reader took nothing for {STALL:g} s") from exc
+                raise ReaderStalled from exc
 
         await super().stream_response(send_soon)

@@ -22,7 +22,14 @@ is for those who stop reading, and not for slow lines."""
 
 
 class StreamBroken(Exception):
-    """A list ends too soon, because the database failed or because its reader stopped reading."""
+    """A list ends too soon; says why, in words for the log."""
+
+
+class ReaderStalled(StreamBroken):
+    """Its reader stopped reading."""
+
+    def __init__(self) -> None:
+        super().__init__(f"its reader took nothing for {STALL:g} s")
 
 
 class TooManyStreams(DatabaseUnavailable):
@@ -65,7 +72,7 @@ class Stream:
     """
 
     def __init__(self, first: bytes) -> None:
-        self._blocks: Queue[bytes | BaseException | None] = Queue(maxsize=1)
+        self._blocks: Queue[bytes | StreamBroken | None] = Queue(maxsize=1)
         self._blocks.put_nowait(first)
         self._source: Task[Any] | None = current_task()
         self._claimed = False
@@ -79,22 +86,20 @@ class Stream:
         """Hand the next block over, once the one before it was taken.
 
         Raises:
-            TimeoutError: It was not, for as long as `STALL`.
+            ReaderStalled: It was not, for as long as `STALL`.
         """
-        async with timeout(STALL):
-            await self._blocks.put(block)
+        await self._put(block)
 
     async def end(self) -> None:
         """Say that there are no more.
 
         Raises:
-            TimeoutError: The last block was not taken, for as long as `STALL`.
+            ReaderStalled: The last block was not taken, for as long as `STALL`.
         """
-        async with timeout(STALL):
-            await self._blocks.put(None)
+        await self._put(None)
         self._source = None
 
-    def break_off(self, exc: BaseException) -> None:
+    def break_off(self, exc: StreamBroken) -> None:
         """Say that there is no more to be had, in place of what was not taken."""
         if not self._blocks.empty():
             self._blocks.get_nowait()
@@ -115,8 +120,15 @@ class Stream:
         """
         try:
             while (block := await self._blocks.get()) is not None:
-                if isinstance(block, BaseException):
-                    raise StreamBroken("the list ends before its end") from block
+                if isinstance(block, StreamBroken):
+                    raise block
                 yield block
         finally:
             self.close()
+
+    async def _put(self, block: bytes | None) -> None:
+        try:
+            async with timeout(STALL):
+                await self._blocks.put(block)
+        except TimeoutError as exc:
+            raise ReaderStalled from exc
