@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 _FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
 _GRACE = 8  # seconds that open requests have to end in after SIGTERM
 
+# Bytes that the kernel may hold that are not on their way yet. It would hold megabytes, wait until
+# a third of them are taken, and so let whoever reads 100 KB/s look like somebody who reads nothing.
+_UNSENT = 128 * 1024
+
 _BOTH_EMPTY = """
     SELECT NOT EXISTS (SELECT FROM "Authors") AND NOT EXISTS (SELECT FROM "Books")
 """
@@ -129,6 +133,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             "choose another with --port or PORT, --host or CATALOG_HOST",
         ) from exc
     with listener:
+        # Each connection inherits it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         yield listener
 
 

@@ -409,6 +409,27 @@ def test_a_malformed_url_is_said_in_one_line_that_does_not_show_it(tree: Tree, u
     assert "S3cr3t" not in line
 
 
+@pytest.mark.slow
+def test_a_slow_line_is_no_reader_who_has_stopped(tree: Tree, catalog_database: str) -> None:
+    with psycopg.connect(catalog_database, autocommit=True) as connection:
+        fill = 'INSERT INTO "Authors" (name) SELECT n FROM generate_series(1, 150000) AS n'
+        connection.execute(fill)
+
+    with serving(tree, DATABASE_URL=catalog_database) as service:
+        url = httpx.URL(service.url)
+        with socket.create_connection((url.host, url.port), timeout=20) as line:
+            line.sendall(b"GET /authors HTTP/1.1\r\nHost: test\r\n\r\n")
+            deadline = time.monotonic() + 20
+            taken = b""
+            while not taken.endswith(b"\r\n0\r\n\r\n"):
+                more = line.recv(10_000)
+                assert more
+                taken = taken[-10:] + more
+                if time.monotonic() < deadline:
+                    time.sleep(0.1)
+        assert service.stop() == ""
+
+
 # --- Where it listens
 
 
