@@ -104,7 +104,11 @@ async def send(
         name = _name(text, types)
         if name not in connection.prepared:
             pgconn.send_prepare(name, text, types)
-            results = await connection.wait(generators.execute(pgconn))
+            try:
+                results = await connection.wait(generators.execute(pgconn))
+            except BaseException:
+                await connection.close()  # there is no telling whether it is prepared there
+                raise
             _check(connection, results[0])
             connection.prepared.add(name)
         pgconn.send_query_prepared(name, values, formats)
@@ -119,10 +123,13 @@ async def value(
     connection: Connection, query: bytes, parameters: Sequence[object] | None, *, prepare: bool
 ) -> bytes:
     """The one value that a query returns, sent as by `send`; nothing for no row or null."""
-    rows = await send(connection, query, parameters, prepare=prepare, rows_at_once=1)
     found = b""
-    while result := await rows.next():
-        found = result.get_value(0, 0) or b""
+    try:
+        rows = await send(connection, query, parameters, prepare=prepare, rows_at_once=1)
+        while result := await rows.next():
+            found = result.get_value(0, 0) or b""
+    finally:
+        await stop(connection)
     return found
 
 

@@ -15,6 +15,7 @@ from catalog.api.reading import Reader
 from tests.database.test_api_long_lists import books, whole
 from tests.serving import served
 from tests.whole.pooler import pooler
+from tests.whole.proxy import Proxy
 
 if TYPE_CHECKING:
     from catalog.embedded import EmbeddedServer
@@ -78,6 +79,42 @@ def test_statements_that_get_lost_are_noticed_and_no_more_are_prepared(
     asyncio.run(run())
     [line] = [record.getMessage() for record in caplog.records if "prepare" in record.getMessage()]
     assert "pooler" in line
+
+
+def test_one_that_is_given_up_while_it_is_prepared_is_no_sign_of_a_pooler(
+    catalog_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        with Proxy(catalog_database, delay=0.2) as proxy:
+            async with Reader(proxy.conninfo) as reader:
+                await reader._pool.wait()
+                given_up = asyncio.create_task(reader.read(ECHO, ["a"]))
+                await asyncio.sleep(0.1)
+                given_up.cancel()
+                await asyncio.wait([given_up])
+                for _ in range(2):
+                    assert await reader.read(ECHO, ["b"]) == b"b%"
+                assert b"catalog" in await reader.read(PREPARED)
+
+    asyncio.run(run())
+    assert caplog.text == ""
+
+
+def test_a_query_that_is_given_up_leaves_its_connection(
+    catalog_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with Reader(catalog_database) as reader:
+            await reader._pool.wait()  # it has one connection now, and needs no other
+            before = await reader.read(b"SELECT pg_backend_pid()")
+            given_up = asyncio.create_task(reader.read(b"SELECT pg_sleep(60)"))
+            await asyncio.sleep(0.3)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+            assert await reader.read(b"SELECT pg_backend_pid()") == before
+
+    asyncio.run(run())
+    assert caplog.text == ""
 
 
 @pytest.mark.slow
