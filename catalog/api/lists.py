@@ -20,7 +20,7 @@ import psycopg
 from catalog.api import statements
 from catalog.api.batching import Batch, Batcher
 from catalog.api.statements import ANSWER, Connection
-from catalog.api.streaming import Stream, StreamBroken, Streams
+from catalog.api.streaming import Stream, StreamBroken, Streams, TooManyStreams
 from catalog.database import connection_failure
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from catalog.api.statements import Rows
 
 Key = TypeVar("Key")
+Found: TypeAlias = bytes | Stream | TooManyStreams | None
+"""A list as a whole, or as a stream for who claims it first, or that it would be one too many;
+nothing, if another one's is read in its place."""
 Work: TypeAlias = Callable[[Connection, bool], Awaitable[None]]
 """What is done with a connection, and whether statements may be prepared on it."""
 
@@ -55,7 +58,7 @@ class Lists(Generic[Key]):
         self._parameters = parameters
         self._patiently = patiently
         self._streams = streams
-        self._batcher: Batcher[Key, bytes | Stream | None] = Batcher(self._read)
+        self._batcher: Batcher[Key, Found] = Batcher(self._read)
 
     async def get(self, key: Key) -> bytes | Stream:
         """A list as a whole, or one that is long as a stream, which the caller has to close.
@@ -68,26 +71,28 @@ class Lists(Generic[Key]):
         while True:
             if isinstance(found, bytes):
                 return found
+            if isinstance(found, TooManyStreams):
+                raise found
             if found and found.claim():
                 return found
-            # It is long, and another one's connection is at it.
-            found = await self._batcher.get_alone(key, self._read_alone)
+            read = self._read_long if found else self._read
+            found = await self._batcher.get_alone(key, read)
 
     async def close(self) -> None:
         """End all that is under way."""
         await self._batcher.close()
 
-    async def _read(self, batch: Batch[Key, bytes | Stream | None]) -> None:
+    async def _read(self, batch: Batch[Key, Found]) -> None:
         await self._read_on(batch, self._streams.taken)
 
-    async def _read_alone(self, batch: Batch[Key, bytes | Stream | None]) -> None:
+    async def _read_long(self, batch: Batch[Key, Found]) -> None:
         # Whoever will not get a stream is not to wait for a connection first.
         with self._streams.taken():
             await self._read_on(batch, nullcontext)
 
     async def _read_on(
         self,
-        batch: Batch[Key, bytes | Stream | None],
+        batch: Batch[Key, Found],
         place_for_stream: Callable[[], AbstractContextManager[None]],
     ) -> None:
         reading = _Reading(batch, self._query, self._parameters, place_for_stream)
@@ -100,7 +105,7 @@ class _Reading(Generic[Key]):
 
     def __init__(
         self,
-        batch: Batch[Key, bytes | Stream | None],
+        batch: Batch[Key, Found],
         query: bytes,
         parameters: Callable[[Sequence[Key]], Sequence[object] | None],
         place_for_stream: Callable[[], AbstractContextManager[None]],
@@ -157,7 +162,11 @@ class _Reading(Generic[Key]):
             parts.append(text)
             held = (key, parts, size + len(text) + 1)
             if held[2] > BUFFERED:
-                await self._stream(key, b"[" + b",".join(parts), items)
+                try:
+                    with self._place_for_stream():
+                        await self._stream(key, b"[" + b",".join(parts), items)
+                except TooManyStreams as exc:
+                    self._answer_last(key, exc)
                 return
         if held:
             self._batch.answer(held[0], b"[%b]" % b",".join(held[1]))
@@ -165,20 +174,22 @@ class _Reading(Generic[Key]):
     async def _stream(
         self, key: Key, first: bytes, items: AsyncGenerator[tuple[Key, bytes]]
     ) -> None:
-        with self._place_for_stream():
-            stream = Stream(first[:_BLOCK])
-            self._batch.answer(key, stream)
-            for other in self._batch.keys:
-                self._batch.answer(other, None)
-            try:
-                await _put(stream, first, _BLOCK)
-                await _pass_on(key, items, stream)
-            except StreamBroken as exc:
-                stream.break_off(exc)
-            except TimeoutError:
-                stream.break_off(StreamBroken(f"the database sent nothing for {ANSWER:g} s"))
-            except psycopg.Error as exc:
-                stream.break_off(StreamBroken(connection_failure(exc)))
+        stream = Stream(first[:_BLOCK])
+        self._answer_last(key, stream)
+        try:
+            await _put(stream, first, _BLOCK)
+            await _pass_on(key, items, stream)
+        except StreamBroken as exc:
+            stream.break_off(exc)
+        except TimeoutError:
+            stream.break_off(StreamBroken(f"the database sent nothing for {ANSWER:g} s"))
+        except psycopg.Error as exc:
+            stream.break_off(StreamBroken(connection_failure(exc)))
+
+    def _answer_last(self, key: Key, found: Found) -> None:
+        self._batch.answer(key, found)
+        for other in self._batch.keys:
+            self._batch.answer(other, None)
 
 
 async def _pass_on(key: Key, items: AsyncGenerator[tuple[Key, bytes]], stream: Stream) -> None:

@@ -259,6 +259,27 @@ def test_slow_readers_are_only_so_many_and_leave_others_their_reads(
             assert again.status_code == 200
 
 
+def test_with_so_many_streams_only_long_lists_are_refused(catalog_database: str) -> None:
+    """Even if they are asked for together, and need to be read to see that they are not long."""
+    for author, count in enumerate([LONG, 3000, 1500, 3, 3000, 1001], start=1):
+        books(catalog_database, author, count)
+
+    async def run() -> None:
+        async with Reader(catalog_database) as reader:
+            streams = [await reader.books_of_author(1) for _ in range(MOST_STREAMS)]
+            found = await asyncio.gather(
+                *map(reader.books_of_author, [4, 2, 3, 4, 5, 6, 2, 3]), return_exceptions=True
+            )
+            long = [isinstance(one, TooManyStreams) for one in found]
+            assert long == [False, True, False, False, True, False, True, False]
+            for one in streams:
+                assert isinstance(one, Stream)
+                one.close()
+            assert isinstance(await reader.books_of_author(2), Stream)
+
+    asyncio.run(run())
+
+
 def test_an_end_is_made_of_who_stops_reading(
     catalog_database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
