@@ -1,4 +1,4 @@
-// The guide's service, on a free port that it prints; and, beyond the guide, a way to write.
+// The guide's service, on a port that it prints; and, beyond the guide, a way to write.
 const express = require("express");
 
 const { Author, Book } = require("./models");
@@ -25,4 +25,5 @@ app.post("/authors", express.json(), async (request, response) => {
   response.json(id);
 });
 
-const server = app.listen(0, "127.0.0.1", () => console.log(server.address().port));
+const port = process.env.PORT ?? 0; // any that is free
+const server = app.listen(port, "127.0.0.1", () => console.log(server.address().port));

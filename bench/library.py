@@ -1,0 +1,110 @@
+"""The databases that are read: the guide's sample data, and ten thousand authors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from bench.delay import SOCKET
+from catalog.embedded import EmbeddedServer, embedded_bindir
+from catalog.settings import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AUTHORS = 10_000
+"""… in the database `many`, with three books each; `sample` has the guide's three."""
+
+_MANY = (
+    """INSERT INTO "Authors" (name) SELECT 'Author ' || n FROM generate_series(1, %s) AS n""",
+    """INSERT INTO "Books" (title, "authorId")
+       SELECT 'Book ' || n, author
+         FROM generate_series(1, %s) AS author, generate_series(1, 3) AS n""",
+)
+
+
+class Library:
+    """A server with both databases, of which each contender gets a copy of its own.
+
+    So the server's own counts tell whose queries they are.
+    """
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+
+    @property
+    def version(self) -> str:
+        """Postgres' version."""
+        return self._server.version
+
+    def fill(self) -> None:
+        """Make both databases."""
+        for name in ("sample", "many"):
+            self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            with psycopg.connect(self.conninfo(name), autocommit=True) as connection:
+                for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
+                    connection.execute(script.read_bytes())
+                if name == "many":
+                    for statement in _MANY:
+                        connection.execute(statement.encode(), [AUTHORS])
+                else:
+                    psql = [str(self._server.bindir / "psql"), "-Xqf", str(ROOT / "sql/seed.sql")]
+                    subprocess.run([*psql, self.conninfo(name)], check=True)
+                connection.execute("VACUUM ANALYZE")
+
+    def copy(self, name: str, *, for_whom: str) -> str:
+        """Make a copy of a database, in place of the one before, and return its conninfo."""
+        copy, template = sql.Identifier(f"for_{for_whom}"), sql.Identifier(name)
+        self._administer(sql.SQL("DROP DATABASE IF EXISTS {}").format(copy))
+        self._administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, template))
+        return self.conninfo(f"for_{for_whom}")
+
+    def transactions(self, *, for_whom: str) -> int:
+        """How many there have been in that copy, of connections that have ended."""
+        query = "SELECT xact_commit FROM pg_stat_database WHERE datname = %s"
+        with psycopg.connect(self._server.conninfo, autocommit=True) as connection:
+            [count] = connection.execute(query, [f"for_{for_whom}"]).fetchone() or [0]
+        return int(count)
+
+    def conninfo(self, name: str) -> str:
+        """How to connect to one of its databases."""
+        return make_conninfo(self._server.conninfo, dbname=name)
+
+    def _administer(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self._server.conninfo, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def library() -> Iterator[Library]:
+    """A server of its own, for as long as it is measured."""
+    with tempfile.TemporaryDirectory(prefix="catalog-bench-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedServer(Path(folder) / "server", bindir=embedded_bindir()) as server:
+            found = Library(server)
+            found.fill()
+            yield found
+
+
+@contextmanager
+def far_away(socket_folder: str, round_trip: float) -> Iterator[tuple[str, int]]:
+    """A folder with a socket from which that one is a round trip away, and the process between."""
+    with tempfile.TemporaryDirectory(prefix="catalog-far-", dir="/tmp") as folder:
+        command = [sys.executable, "-m", "bench.delay", folder, socket_folder, str(round_trip)]
+        process = subprocess.Popen(command, cwd=ROOT)
+        try:
+            while not (Path(folder) / SOCKET).exists():
+                time.sleep(0.01)
+            yield folder, process.pid
+        finally:
+            process.terminate()
+            process.wait()

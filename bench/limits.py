@@ -1,0 +1,65 @@
+"""What our own server can be held against: without a database, and without sharing queries.
+
+    python -m bench.limits constant|alone
+
+takes DATABASE_URL and PORT. `constant` answers `/authors` with the real answer, which it reads
+once: the limit of the server. `alone` answers `/books/{id}` with a query for each request.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import psycopg
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from catalog.api import queries
+from catalog.api.app import create_app
+from catalog.api.conditional import entity_tag
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from catalog.api.endpoints import State
+
+
+def constant(conninfo: str) -> Starlette:
+    """An application that knows one answer."""
+    with psycopg.connect(conninfo) as connection:
+        [body] = connection.execute(queries.AUTHORS).fetchone() or [""]
+    headers = {"ETag": entity_tag(body.encode()), "Cache-Control": "no-cache"}
+
+    async def authors(_: Request) -> Response:
+        return Response(body.encode(), 200, headers, media_type="application/json")
+
+    return Starlette(routes=[Route("/authors", authors)])
+
+
+def alone(conninfo: str) -> Starlette:
+    """Our application, with a query for each request for books."""
+
+    async def books(request: Request[State]) -> Response:
+        author_id = int(request.path_params["author_id"])
+        body = await request.state["reader"].read(queries.BOOKS_OF_AUTHOR, [author_id])
+        headers = {"ETag": entity_tag(body), "Cache-Control": "no-cache"}
+        return Response(body, 200, headers, media_type="application/json")
+
+    app = create_app(conninfo)
+    app.router.routes.insert(0, Route("/books/{author_id}", books))
+    return app
+
+
+if __name__ == "__main__":
+    make = {"constant": constant, "alone": alone}[sys.argv[1]]
+    uvicorn.run(
+        make(os.environ["DATABASE_URL"]),
+        port=int(os.environ["PORT"]),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
