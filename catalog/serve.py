@@ -15,6 +15,7 @@ if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 import argparse
+import gc
 import logging
 import os
 import socket
@@ -48,6 +49,8 @@ _GRACE = 8  # seconds that open requests have to end in after SIGTERM
 # Bytes that the kernel may hold that are not on their way yet. It would hold megabytes, wait until
 # a third of them are taken, and so let whoever reads 100 KB/s look like somebody who reads nothing.
 _UNSENT = 128 * 1024
+
+_GARBAGE = 10_000  # objects that are made, and not gone again, between two looks for garbage
 
 _BOTH_EMPTY = """
     SELECT NOT EXISTS (SELECT FROM "Authors") AND NOT EXISTS (SELECT FROM "Books")
@@ -99,6 +102,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        _look_for_less_garbage()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
@@ -111,6 +115,14 @@ class _Server(uvicorn.Server):
         # A second Ctrl-C would end the requests, and the pool, in the middle.
         if not self.should_exit:
             super().handle_exit(sig, frame)
+
+
+def _look_for_less_garbage() -> None:
+    # What is there by now stays, and only an error leaves cycles behind. With hundreds of requests
+    # under way, looking through all of it after every 700 objects took a fifth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
 
 
 @contextmanager
