@@ -84,6 +84,7 @@ def _serve(conninfo: str, listener: socket.socket) -> int:
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the client is
         timeout_graceful_shutdown=_GRACE,
     )
     server = _Server(config)

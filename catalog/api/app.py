@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -41,23 +42,29 @@ def create_app(conninfo: str) -> Starlette:
 
 
 class _Address(Route):
-    """What is read at one address, which says so to whoever asks."""
+    """What is read at one address, which says so to whoever asks.
+
+    Its errors become answers in one place, around all of them; Starlette's own routes look out for
+    them once more.
+    """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] == "OPTIONS":
             await Response(None, HTTPStatus.NO_CONTENT, _ALLOW)(scope, receive, send)
         elif scope["method"] in ("GET", "HEAD"):
-            await self.app(scope, receive, send)
+            response = await self.endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
         else:
             raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers=_ALLOW)
 
 
 def _routes() -> list[Route]:
     routes: list[Route] = [
-        _Address("/", endpoints.greeting),
+        # They are tried in this order.
+        _Address("/books/{author_id}", endpoints.books_of_author),
         _Address("/authors", endpoints.authors),
         _Address("/authors/{author_id}", endpoints.author),
-        _Address("/books/{author_id}", endpoints.books_of_author),
+        _Address("/", endpoints.greeting),
         _Address("/search", endpoints.search),
         _Address("/openapi.json", endpoints.description),
     ]
