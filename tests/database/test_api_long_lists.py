@@ -358,8 +358,9 @@ def test_a_stream_that_breaks_is_no_shorter_list(
                 answer.read()
         assert len(client.get("/authors").json()) == LONG
 
-    said = "a long list was cut off: terminating connection due to administrator command"
-    assert caplog.messages.count(said) == 2
+    # In the server's words, or without them where the connection was gone before they came.
+    said = [line for line in caplog.messages if line.startswith("a long list was cut off: ")]
+    assert len(said) == 2
     assert "Traceback" not in caplog.text
 
 
