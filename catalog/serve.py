@@ -18,37 +18,37 @@ import argparse
 import gc
 import logging
 import os
-import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import psycopg
-import uvicorn
 
+from catalog.api.access_log import AccessLog
 from catalog.api.app import create_app
 from catalog.embedded import embedded_database
-from catalog.errors import CatalogError, DatabaseUnavailable, SettingsError
+from catalog.errors import CatalogError, DatabaseUnavailable
+from catalog.http import Server
 from catalog.migrations import explain, report
 from catalog.migrations.apply import Runner
 from catalog.migrations.arguments import DEFAULT_DIRECTORY, DEFAULT_SEED
 from catalog.migrations.ledger import DEFAULT_TABLE
 from catalog.migrations.migration import load_migrations, load_seed
 from catalog.migrations.session import Target
-from catalog.settings import DatabaseUrl, Settings, load_settings
+from catalog.settings import load_settings
+from catalog.sockets import listening, raise_file_limit
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
+    from starlette.types import ASGIApp
+
     from catalog.migrations.events import Event
+    from catalog.settings import Settings
 
 _FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
-_GRACE = 8  # seconds that open requests have to end in after SIGTERM
-
-# Bytes that the kernel may hold that are not on their way yet. It would hold megabytes, wait until
-# a third of them are taken, and so let whoever reads 100 KB/s look like somebody who reads nothing.
-_UNSENT = 128 * 1024
 
 _GARBAGE = 10_000  # objects that are made, and not gone again, between two looks for garbage
 
@@ -68,8 +68,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _stop_on_signals()
         settings = load_settings(host=options.host, port=options.port)
-        with _listening(settings) as listener, _database(settings) as conninfo:
-            return _serve(conninfo, listener)
+        raise_file_limit()
+        with (
+            listening(settings.host, settings.port) as listener,
+            _database(settings) as (target, table),
+        ):
+            return _serve(target, table, listener, access_log=options.access_log)
     except _Stopped:
         return 0
     except CatalogError as exc:
@@ -77,17 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _serve(conninfo: str, listener: socket.socket) -> int:
-    config = uvicorn.Config(
-        create_app(conninfo),
-        log_config=None,
-        log_level=logging.WARNING,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing here asks who the client is
-        timeout_graceful_shutdown=_GRACE,
-    )
-    server = _Server(config)
+def _serve(target: Target, table: str, listener: socket.socket, *, access_log: bool) -> int:
+    def pending() -> int | None:
+        with suppress(CatalogError, psycopg.Error):
+            return len(_pending(target, table))
+        return None
+
+    app: ASGIApp = create_app(target.conninfo, pending=pending)
+    # Who a client is, is of interest to the log alone.
+    server = _Server(AccessLog(app) if access_log else app, behind_proxy=access_log)
     # Raised inside asyncio, _Stopped would leave a trail of warnings; uvicorn's own handlers do
     # not. When it is done, uvicorn raises the signal that ended it once more: for _Stopped.
     held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -98,7 +100,7 @@ def _serve(conninfo: str, listener: socket.socket) -> int:
     return 0 if server.started else 1
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Takes signals as soon as it can act on them, and then says where it serves."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -127,47 +129,24 @@ def _look_for_less_garbage() -> None:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """The port, taken before anything is started for it.
-
-    Raises:
-        SettingsError: It is in use, or the host is not one of this machine.
-    """
-    host, port = settings.host, settings.port
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
-    except OSError as exc:
-        # create_server adds the address to the words for an errno; the resolver has its own words.
-        own_words = isinstance(exc, socket.gaierror) or not exc.errno
-        reason = (str(exc.strerror or exc) if own_words else os.strerror(exc.errno or 0)).lower()
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {reason}",
-            "choose another with --port or PORT, --host or CATALOG_HOST",
-        ) from exc
-    with listener:
-        # Each connection inherits it.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
-        yield listener
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[str]:
-    """The connection string to serve from, with the database made ready if it is our own."""
-    if settings.database is not None:
-        _look_at(settings.database, settings.migrations_table or DEFAULT_TABLE)
-        yield settings.database.conninfo
+def _database(settings: Settings) -> Iterator[tuple[Target, str]]:
+    """What to serve from, made ready if it is our own, and the table of its ledger."""
+    if url := settings.database:
+        target = Target(url.conninfo, url.origin, url.place)
+        table = settings.migrations_table or DEFAULT_TABLE
+        _look_at(target, table)
+        yield target, table
         return
     with embedded_database() as server:
         _say(f"Postgres {server.version} runs: {server.place}")
-        _make_ready(server.conninfo, server.place)
-        yield server.conninfo
+        target = Target(server.conninfo, "the embedded server", server.place)
+        _make_ready(target)
+        yield target, DEFAULT_TABLE
 
 
-def _make_ready(conninfo: str, place: str) -> None:
+def _make_ready(target: Target) -> None:
     """Apply what is pending, and seed what is empty."""
     migrations = load_migrations(DEFAULT_DIRECTORY)
-    target = Target(conninfo, "the embedded server", place)
     with Runner(target, migrations, wait=60, tell=_tell) as runner:
         try:
             runner.up()
@@ -177,7 +156,7 @@ def _make_ready(conninfo: str, place: str) -> None:
             raise _Reported(text) from exc
         if runner.finished:
             _say(report.outcome(runner.finished, runner.history, nothing="apply"))
-        with psycopg.connect(conninfo, autocommit=True) as connection:
+        with psycopg.connect(target.conninfo, autocommit=True) as connection:
             empty = connection.execute(_BOTH_EMPTY).fetchone()
         if empty == (True,):
             script = load_seed(DEFAULT_SEED)
@@ -188,20 +167,17 @@ class _Reported(CatalogError):
     """An error that is in words already."""
 
 
-def _look_at(url: DatabaseUrl, table: str) -> None:
+def _look_at(target: Target, table: str) -> None:
     """Say whether the database can be reached, and whether migrations are pending there.
 
     Raises:
         DatabaseUnavailable: For a cause that waiting does not mend.
     """
-    _say(f"Reading from {url.place}")
+    _say(f"Reading from {target.place}")
     try:
-        migrations = load_migrations(DEFAULT_DIRECTORY)
-        target = Target(url.conninfo, url.origin, url.place)
-        with Runner(target, migrations, table=table, wait=_FIRST_LOOK, tell=_ignore) as runner:
-            if pending := runner.history.pending:
-                names = ", ".join(migration.name for migration in pending)
-                _say(f"Migrations are pending there: {names}. To apply them: bin/migrate up")
+        if names := _pending(target, table):
+            listed = ", ".join(names)
+            _say(f"Migrations are pending there: {listed}. To apply them: bin/migrate up")
     except DatabaseUnavailable as exc:
         if not exc.passing:
             raise
@@ -209,6 +185,12 @@ def _look_at(url: DatabaseUrl, table: str) -> None:
     except (CatalogError, psycopg.Error) as exc:
         words = explain.error_text(exc) if isinstance(exc, CatalogError) else str(exc).strip()
         _say(f"Cannot tell whether migrations are pending: {words}", file=sys.stderr)
+
+
+def _pending(target: Target, table: str) -> list[str]:
+    migrations = load_migrations(DEFAULT_DIRECTORY)
+    with Runner(target, migrations, table=table, wait=_FIRST_LOOK, tell=_ignore) as runner:
+        return [migration.name for migration in runner.history.pending]
 
 
 def _stop_on_signals() -> None:
@@ -251,6 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", help="address to listen on (env: CATALOG_HOST; 127.0.0.1)")
     parser.add_argument("--port", help="port to listen on (env: PORT; 3000; 0 takes a free one)")
+    parser.add_argument("--access-log", action="store_true", help="log a line for each request")
     return parser
 
 

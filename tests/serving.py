@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -10,15 +11,18 @@ from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
-import uvicorn
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from catalog.api.app import create_app
+from catalog.http import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from starlette.types import ASGIApp
+
+    from catalog.api.health import Pending
     from catalog.embedded import EmbeddedServer
 
 # With more threads than connections that it keeps (20, usually), one of them closes as superfluous
@@ -27,29 +31,30 @@ _NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 @contextmanager
-def served(conninfo: str) -> Iterator[httpx.Client]:
+def served(conninfo: str, *, pending: Pending | None = None) -> Iterator[httpx.Client]:
     """A client of the service on that database."""
-    config = uvicorn.Config(
-        create_app(conninfo),
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        lifespan="on",
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            time.sleep(0.002)
-        url = "http://127.0.0.1:{}".format(*server.servers[0].sockets[0].getsockname()[1:])
+    with running(create_app(conninfo, pending=pending)) as port:
+        url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=40, limits=_NO_LIMITS) as client:
             yield client
-    finally:
-        server.should_exit = True
-        thread.join()
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[int]:
+    """A server that runs that application, and its port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        port: int = listener.getsockname()[1]
+        server = Server(app)
+        thread = threading.Thread(target=server.run, args=[[listener]])
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.002)
+            yield port
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalog.api import endpoints
+from catalog.api import endpoints, health
+from catalog.api.health import Readiness
 from catalog.api.problems import HANDLERS
 from catalog.api.reading import Reader
 
@@ -23,17 +24,23 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from catalog.api.endpoints import State
+    from catalog.api.health import Pending
 
 _ALLOW = {"Allow": "GET, HEAD, OPTIONS"}
 
 
-def create_app(conninfo: str) -> Starlette:
-    """The service on one database, which need not be there yet when it starts."""
+def create_app(conninfo: str, *, pending: Pending | None = None) -> Starlette:
+    """The service on one database, which need not be there yet when it starts.
+
+    It is not ready while migrations are `pending`, if somebody can tell.
+    """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         async with Reader(conninfo) as reader:
-            yield {"reader": reader}
+            readiness = Readiness(reader, pending)
+            yield {"reader": reader, "readiness": readiness}
+            readiness.close()
 
     app = Starlette(routes=_routes(), lifespan=lifespan, exception_handlers=HANDLERS)
     # Each list has one address; "/authors/" is none.
@@ -67,6 +74,8 @@ def _routes() -> list[Route]:
         _Address("/", endpoints.greeting),
         _Address("/search", endpoints.search),
         _Address("/openapi.json", endpoints.description),
+        _Address("/livez", health.livez),
+        _Address("/readyz", health.readyz),
     ]
     for route in routes:
         # Starlette ends its patterns with "$", which lets a line feed follow: "/authors%0A".

@@ -16,6 +16,7 @@ from catalog.api.responses import StreamedList
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from catalog.api.health import Readiness
     from catalog.api.parameters import Page, Search
     from catalog.api.reading import Reader
     from catalog.api.streaming import Stream
@@ -31,6 +32,7 @@ class State(TypedDict):
     """What the application holds while it runs."""
 
     reader: Reader
+    readiness: Readiness
 
 
 async def greeting(_: Request[State]) -> Response:

@@ -164,6 +164,9 @@ def _found(rows: str, column: str) -> sql.Composed:
     )
 
 
+READY = b"SELECT 1"
+"""One value, which needs no table."""
+
 AUTHORS: bytes = sql.SQL(_AUTHORS).format(**_TIMES).as_bytes()
 """One value: the array of all authors, by id."""
 

@@ -120,6 +120,19 @@ class Reader:
         await self._patiently(read)
         return value
 
+    async def ready(self) -> None:
+        """Make sure that a read can be served.
+
+        Raises:
+            DatabaseUnavailable: It cannot.
+        """
+        await self.read(queries.READY)
+
+    @property
+    def reads(self) -> int:
+        """How often a connection was asked for; grows with every read, and with `ready`."""
+        return self._pool.get_stats().get("requests_num", 0)
+
     async def authors(self) -> bytes | Stream:
         """All authors, as a whole, or if they are many as a stream, which the caller has to close.
 

@@ -28,7 +28,11 @@ MAY_IMPORT = {
     "psql": {"errors", "settings", "database", "embedded"},
     "migrations": {"errors", "settings", "database", "embedded"},
     "api": {"errors", "settings", "database"},
-    "serve": {"errors", "settings", "database", "embedded", "migrations", "api"},
+    "http": {"api"},
+    "sockets": {"errors"},
+    "serve": {
+        *("errors", "settings", "database", "embedded", "migrations", "api", "http", "sockets"),
+    },
 }
 # These decide, and leave doing to the others.
 PURE = {

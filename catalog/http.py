@@ -1,0 +1,205 @@
+"""How the service meets its clients: uvicorn, with bounds for what they send, and an orderly end.
+
+httptools, which reads the requests, takes headers of any size and waits for them for ever. Here a
+head has 64 KB and ten seconds; who exceeds that is told so, and one who never sends any hears
+nothing. Nothing of it costs a request that came in one piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import httptools
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from catalog.api.problems import document
+
+if TYPE_CHECKING:
+    import socket
+
+    from starlette.types import ASGIApp
+
+LARGEST_HEAD = 64 * 1024
+"""Bytes of the request line and the headers together."""
+
+LONGEST_TARGET = 16 * 1024
+"""Bytes of what is asked for, in the request line."""
+
+# All in seconds.
+HEAD_TIME = 10.0  # for a head to come, once its connection is there or its first byte
+KEEP_ALIVE = 75  # between two requests; longer than the minute that proxies keep connections for
+LAST_CALL = 0.3  # from a signal to the end of idle connections: what is on its way is answered
+GRACE = 7  # for what is under way then; a request that waits for the database has five
+_FAREWELL = 2.0  # for a refused client to take the answer before its connection is gone
+
+_DETAILS = {
+    HTTPStatus.BAD_REQUEST: "This is not a request in HTTP/1.1.",
+    HTTPStatus.REQUEST_TIMEOUT: f"The request did not come within {HEAD_TIME:g} s.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: f"The address has more than {LONGEST_TARGET} bytes.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"The headers have more than {LARGEST_HEAD} bytes.",
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, set up for the service; ends without dropping a request whose line it has read."""
+
+    def __init__(self, app: ASGIApp, *, behind_proxy: bool = False) -> None:
+        """`behind_proxy` believes a proxy on this machine about who the client is."""
+        config = uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            server_header=False,
+            proxy_headers=behind_proxy,
+            headers=[("X-Content-Type-Options", "nosniff")],
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=GRACE + 1,
+        )
+        super().__init__(config)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse new connections, answer what is on its way, and close each after its answer.
+
+        What is still under way after `GRACE` is cut off, so that nobody takes it for whole.
+        """
+        state, loop = self.server_state, asyncio.get_running_loop()
+        state.default_headers = [*state.default_headers, (b"connection", b"close")]
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0.01)  # what was accepted just now becomes a connection
+        if state.connections:
+            await asyncio.sleep(LAST_CALL)
+        cutting = loop.call_later(GRACE, self._cut_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    def _cut_off(self) -> None:
+        connections = [each for each in self.server_state.connections if isinstance(each, Protocol)]
+        if busy := sum(each.is_busy for each in connections):
+            _log.warning("%d requests that did not end within %g s are cut off", busy, GRACE)
+        for connection in connections:
+            connection.transport.abort()
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head = 0
+        """Bytes that have come of a head that is not complete."""
+        self._due: float | None = None
+        """When a head has to be complete, while one is awaited."""
+        self._error = HTTPStatus.BAD_REQUEST
+        """What the parser stumbles over."""
+        self._refused = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return not getattr(self.cycle, "response_complete", True)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Read it, no further than a head may reach."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        if not self._head and len(data) < LARGEST_HEAD:
+            self._read(data)
+        else:
+            while data and not self._refused:
+                room = LARGEST_HEAD - self._head
+                self._read(data[:room])
+                data = data[room:]
+        if self.is_busy:
+            self._due = None
+        elif not self._refused:
+            self._await_head()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection on which nothing has come in time, and tell those who began."""
+        if self._in_head:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def shutdown(self) -> None:
+        """Close, after the answer to what has come or begun to come."""
+        if self.is_busy or not self._in_head:
+            super().shutdown()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of what is asked for."""
+        self.url += url
+        if len(self.url) > LONGEST_TARGET:
+            self._error = HTTPStatus.REQUEST_URI_TOO_LONG
+            raise ValueError
+
+    @property
+    def _in_head(self) -> bool:
+        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+
+    def _read(self, data: bytes) -> None:
+        before = self.cycle
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    break
+                except httptools.HttpParserUpgrade as exc:
+                    # Nothing is offered to change to: what follows is the next request.
+                    data = data[exc.args[0] :]
+        except httptools.HttpParserError:
+            self._refuse(self._error)
+            return
+        if not self._in_head:
+            self._head = 0
+        elif self.cycle is before:
+            self._head += len(data)
+            if self._head >= LARGEST_HEAD:
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        else:
+            self._head = 1  # it began somewhere in this packet, behind another request
+
+    def _await_head(self) -> None:
+        if self._due is None:
+            self._due = self.loop.time() + HEAD_TIME
+        self.timeout_keep_alive_task = self.loop.call_at(self._due, self.timeout_keep_alive_handler)
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Take nothing more, answer, and close once the client has had time to see that.
+
+        To close while it still sends would be a reset, which takes the answer away from it.
+        """
+        self._refused = True
+        if self.is_busy:
+            self.cycle.keep_alive = False  # the answers under way come first, and nothing after
+            return
+        body = document(status, _DETAILS[status])
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", b"%d" % len(body)),
+        ]
+        lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]
+        lines += [b"%b: %b" % header for header in headers if header[0] != b"connection"]
+        self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
+        self.transport.write_eof()
+        self.timeout_keep_alive_task = self.loop.call_later(_FAREWELL, self.transport.close)
