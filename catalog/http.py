@@ -154,7 +154,8 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _in_head(self) -> bool:
-        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+        # Each head begins a scope, and becomes a cycle with it when it is complete.
+        return self.scope is not getattr(self.cycle, "scope", None)
 
     def _read(self, data: bytes) -> None:
         before = self.cycle
