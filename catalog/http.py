@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
     def _cut_off(self) -> None:
         connections = [each for each in self.server_state.connections if isinstance(each, Protocol)]
         if busy := sum(each.is_busy for each in connections):
-            _log.warning("%d requests that did not end within %g s are cut off", busy, GRACE)
+            _log.warning("requests that are cut off, after %g s: %d", GRACE, busy)
         for connection in connections:
             connection.transport.abort()
 

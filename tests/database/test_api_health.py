@@ -15,17 +15,14 @@ from tests.serving import served
 from tests.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import httpx
 
 
 @pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers are stale, and it is quiet, in no time."""
     monkeypatch.setattr(health, "FRESH", 0.05)
     monkeypatch.setattr(health, "QUIET", 0.5)
-    yield
 
 
 def test_alive_without_a_database_and_not_ready(tmp_path: object) -> None:

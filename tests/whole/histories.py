@@ -89,5 +89,5 @@ def dice_of(request: pytest.FixtureRequest) -> random.Random:
     """A random generator for one test, repeated by `-p randomly_seed=…`; the seed is printed."""
     of_run = request.config.getoption("randomly_seed", default=0)
     seed = f"{of_run} {request.node.nodeid}"
-    print(f"seed: {seed}")  # noqa: T201
+    print(f"seed: {seed}")
     return random.Random(seed)  # noqa: S311

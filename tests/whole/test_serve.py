@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import psycopg
@@ -19,7 +20,6 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.whole.servers import PASSWORD, free_port, silent_port
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator
 
     from tests.whole.servers import Address
@@ -48,15 +48,15 @@ class Service:
         self.process.send_signal(number)
         said, complained = self.process.communicate(timeout=15)
         assert (self.process.returncode, said) == (0, "")
-        return complained
+        return complained or ""
 
 
 @contextmanager
-def serving(tree: Tree, *arguments: str, **variables: str) -> Iterator[Service]:
-    """Start it, on a free port unless the arguments name one."""
+def serving(tree: Tree, *arguments: str, log: Any = None, **variables: str) -> Iterator[Service]:
+    """Start it, on a free port unless the arguments name one; `log` takes its standard error."""
     if "--port" not in arguments and "PORT" not in variables:
         arguments = ("--port", "0", *arguments)
-    process = tree.start("serve", *arguments, env=variables)
+    process = tree.start("serve", *arguments, env=variables, stderr=log or subprocess.PIPE)
     try:
         assert process.stdout
         said: list[str] = []
@@ -69,6 +69,8 @@ def serving(tree: Tree, *arguments: str, **variables: str) -> Iterator[Service]:
         if process.poll() is None:
             process.terminate()
             process.communicate(timeout=15)
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
 
 
 @dataclass(frozen=True)
