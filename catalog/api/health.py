@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from starlette.responses import PlainTextResponse
 
-from catalog.api import parameters
 from catalog.api.problems import NO_ANSWER, try_again
 from catalog.errors import DatabaseUnavailable
 
@@ -39,15 +38,13 @@ QUIET = 60.0  # without a read, after which readiness is not looked into any mor
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
-async def livez(request: Request[State]) -> Response:
+async def livez(_: Request[State]) -> Response:
     """`GET /livez`: answers, and thereby says that the process does. Asks nobody."""
-    parameters.none(request.scope["query_string"])
     return PlainTextResponse("alive", headers=_NOT_STORED)
 
 
 async def readyz(request: Request[State]) -> Response:
     """`GET /readyz`: whether requests can be served, or 503 with the reason why not."""
-    parameters.none(request.scope["query_string"])
     if obstacle := await request.state["readiness"].obstacle():
         return try_again(request, obstacle)
     return PlainTextResponse("ready", headers=_NOT_STORED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from catalog.embedded import EmbeddedServer
 
+STATUSES = Counter[int]()
+
 often = settings(
     max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
@@ -34,6 +37,8 @@ def service(embedded_server: EmbeddedServer, catalog_template: str) -> Iterator[
         insert(conninfo, "Authors", *({"name": text, "bio": text} for text in TEXTS))
         insert(conninfo, "Books", *({"title": text, "authorId": 1} for text in TEXTS if text))
         yield client
+    told = ", ".join(f"{count:,} × {status}" for status, count in sorted(STATUSES.items()))
+    print(f"mistakes of clients: sent {STATUSES.total():,}: {told}")
 
 
 # --- What HTTP lets through, in the shape of the service's own addresses
@@ -148,7 +153,9 @@ def ask(
     if not answers:
         return 0, b"", b""
     head, _, body = answers[answers.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
-    return int(head[9:12]), head, body
+    status = int(head[9:12])
+    STATUSES[status] += 1
+    return status, head, body
 
 
 def assert_in_order(method: str, status: int, head: bytes, body: bytes) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
+import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -325,6 +327,40 @@ def test_a_migrated_one_is_served_as_it_is(tree: Tree, database: str) -> None:
     assert len(service.said) == 4
     name, host = (conninfo_to_dict(database)[part] for part in ("dbname", "host"))
     assert service.said[0] == f'Reading from database "{name}" on {host}'
+
+
+def test_it_is_ready_once_what_is_pending_is_applied(tree: Tree, database: str) -> None:
+    with serving(tree, DATABASE_URL=database) as service:
+        before, alive = service.get("/readyz"), service.get("/livez")
+        assert tree.run("migrate", "up", env={"DATABASE_URL": database}).code == 0
+        started = time.monotonic()
+        while (after := service.get("/readyz")).status_code != 200:
+            assert time.monotonic() - started < 10
+            time.sleep(0.1)
+        took = time.monotonic() - started
+        assert service.stop() == ""
+
+    print(f"ready {took:.1f} s after the last migration")
+    assert (before.status_code, alive.status_code) == (503, 200)
+    assert re.fullmatch(r"Migrations are pending: \d+\.", before.json()["detail"])
+    assert after.text == "ready"
+
+
+@pytest.mark.slow
+def test_who_may_not_read_the_ledger_is_ready_all_the_same(tree: Tree, database: str) -> None:
+    assert tree.run("migrate", "up", env={"DATABASE_URL": database}).code == 0
+    role = f"reader_{uuid.uuid4().hex}"
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+        connection.execute(f'GRANT SELECT ON "Authors", "Books" TO {role}'.encode())
+        try:
+            with serving(tree, DATABASE_URL=make_conninfo(database, user=role)) as service:
+                assert service.names() == []
+                assert service.get("/readyz").status_code == 200
+                assert "Cannot tell whether migrations are pending" in service.stop()
+        finally:
+            connection.execute(f"DROP OWNED BY {role}".encode())
+            connection.execute(f"DROP ROLE {role}".encode())
 
 
 def test_the_url_may_stand_in_dot_env(own_tree: Tree, catalog_database: str) -> None:
