@@ -16,6 +16,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from catalog.api.access_log import log_refusal
 from catalog.api.problems import document
 
 if TYPE_CHECKING:
@@ -203,4 +204,5 @@ class Protocol(HttpToolsProtocol):
         lines += [b"%b: %b" % header for header in headers if header[0] != b"connection"]
         self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
         self.transport.write_eof()
+        log_refusal(self.client[0] if self.client else "-", status, len(body))
         self.timeout_keep_alive_task = self.loop.call_later(_FAREWELL, self.transport.close)

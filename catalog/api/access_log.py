@@ -74,6 +74,11 @@ class AccessLog:
             )
 
 
+def log_refusal(client: str, status: int, size: int) -> None:
+    """Log what did not become a request, if requests are logged."""
+    _log.info('- %s "-" %d %d B', client, status, size)
+
+
 def _given(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     for name, value in headers:
         if name == b"x-request-id":

@@ -88,8 +88,8 @@ def test_a_stream_that_does_not_end_is_cut_off_and_does_not_look_whole(
     print(f"SIGTERM with a stream that is read slowly: exit 0 after {took[0]:.1f} s, cut off")
     assert received.startswith(b"HTTP/1.1 200 OK")
     assert not received.endswith(b"0\r\n\r\n")
-    assert len(complained.splitlines()) == 1
     assert "requests that are cut off, after 7 s: 1" in complained
+    assert "Traceback" not in complained
     assert took[0] < 10
 
 
@@ -116,7 +116,7 @@ def test_a_request_that_waits_is_answered_and_new_ones_are_refused(
             asking(service, b"GET / " + HEAD) as idle,
             psycopg.connect(catalog_database) as connection,
         ):
-            assert idle.recv(1000).startswith(b"HTTP/1.1 200 OK")
+            assert an_answer(idle).startswith(b"HTTP/1.1 200 OK")
             connection.execute('LOCK TABLE "Authors"')
             with asking(service, b"GET /authors " + HEAD) as waiting:
                 time.sleep(0.3)
@@ -126,7 +126,7 @@ def test_a_request_that_waits_is_answered_and_new_ones_are_refused(
                     socket.create_connection(("127.0.0.1", port))
                 assert idle.recv(1000) == b""
                 connection.rollback()
-                answer = waiting.recv(10_000)
+                answer = an_answer(waiting)
                 assert waiting.recv(1000) == b""
         assert service.process.wait(timeout=5) == 0
 
@@ -142,7 +142,7 @@ def test_a_request_whose_line_has_come_is_waited_for(tree: Tree, catalog_databas
             service.process.send_signal(signal.SIGTERM)
             time.sleep(1)
             client.sendall(b"st: x\r\n\r\n")
-            answer = client.recv(10_000)
+            answer = an_answer(client)
         assert service.process.wait(timeout=5) == 0
 
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -154,11 +154,11 @@ def test_the_last_requests_on_kept_connections_are_told_that_they_are(
 ) -> None:
     with serving(tree, DATABASE_URL=catalog_database) as service:
         with asking(service, b"GET / " + HEAD) as client:
-            first = client.recv(1000)
+            first = an_answer(client)
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.2)  # it takes up to a tenth to see the signal, and three to end this
             client.sendall(b"GET / " + HEAD)
-            last = client.recv(1000)
+            last = an_answer(client)
             nothing = client.recv(1000)
         assert service.process.wait(timeout=5) == 0
 
@@ -168,6 +168,22 @@ def test_the_last_requests_on_kept_connections_are_told_that_they_are(
         assert b"connection: close" in last
     assert b"connection: close" not in first
     assert nothing == b""
+
+
+@pytest.mark.slow
+def test_looking_for_pending_migrations_does_not_hold_it_up(tree: Tree, database: str) -> None:
+    assert tree.run("migrate", "up", env={"DATABASE_URL": database}).code == 0
+    with (
+        serving(tree, DATABASE_URL=database) as service,
+        psycopg.connect(database) as connection,
+    ):
+        connection.execute("LOCK TABLE schema_migrations")
+        assert service.get("/readyz").status_code == 503
+        assert service.get("/authors").status_code == 200
+        took = end(service)
+
+    print(f"SIGTERM while /readyz waits for a lock: exit 0 after {took:.1f} s")
+    assert took < 5
 
 
 def authors(conninfo: str, count: int) -> None:
@@ -186,6 +202,17 @@ def asking(service: Service, request: bytes) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=15)
     client.sendall(request)
     return client
+
+
+def an_answer(client: socket.socket) -> bytes:
+    """The next answer, as a whole; nothing if the connection is closed instead."""
+    answer = b""
+    while not (b"\r\n\r\n" in answer and answer.endswith((b"catalog.", b"]"))):
+        if not (data := client.recv(10_000)):
+            assert not answer
+            break
+        answer += data
+    return answer
 
 
 def end(service: Service) -> float:

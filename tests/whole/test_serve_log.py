@@ -113,6 +113,20 @@ def test_without_it_there_is_no_line_and_no_id(tree: Tree, catalog_database: str
     assert "requestId" not in answers[1].json()
 
 
+def test_what_is_no_request_has_a_line_without_an_id(tree: Tree, catalog_database: str) -> None:
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        serving(tree, "--access-log", log=log, DATABASE_URL=catalog_database) as service,
+    ):
+        answer = httpx.get(f"{service.url}/{'x' * 20_000}")
+        service.stop()
+        log.seek(0)
+        [line] = log.read().splitlines()
+
+    assert answer.status_code == 414
+    assert line.endswith(f' catalog.access: - 127.0.0.1 "-" 414 {len(answer.content)} B')
+
+
 def test_what_fails_is_logged_with_its_id(tree: Tree, catalog_database: str) -> None:
     with psycopg.connect(catalog_database) as connection:
         connection.execute('ALTER TABLE "Authors" RENAME name TO other')
