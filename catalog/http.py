@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 LARGEST_HEAD = 64 * 1024
 """Bytes of the request line and the headers together."""
 
-LONGEST_TARGET = 16 * 1024
-"""Bytes of what is asked for, in the request line."""
-
 # All in seconds.
 HEAD_TIME = 10.0  # for a head to come, once its connection is there or its first byte
 KEEP_ALIVE = 75  # between two requests; longer than the minute that proxies keep connections for
@@ -37,11 +34,12 @@ LAST_CALL = 0.3  # from a signal to the end of idle connections: what is on its 
 GRACE = 7  # for what is under way then; a request that waits for the database has five
 _FAREWELL = 2.0  # for a refused client to take the answer before its connection is gone
 
+_TOO_LARGE = f"The head of the request has more than {LARGEST_HEAD} bytes"
 _DETAILS = {
     HTTPStatus.BAD_REQUEST: "This is not a request in HTTP/1.1.",
     HTTPStatus.REQUEST_TIMEOUT: f"The request did not come within {HEAD_TIME:g} s.",
-    HTTPStatus.REQUEST_URI_TOO_LONG: f"The address has more than {LONGEST_TARGET} bytes.",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"The headers have more than {LARGEST_HEAD} bytes.",
+    HTTPStatus.REQUEST_URI_TOO_LONG: f"{_TOO_LARGE}, most of them its address.",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: f"{_TOO_LARGE}.",
 }
 
 _log = logging.getLogger(__name__)
@@ -103,8 +101,6 @@ class Protocol(HttpToolsProtocol):
         """Bytes that have come of a head that is not complete."""
         self._due: float | None = None
         """When a head has to be complete, while one is awaited."""
-        self._error = HTTPStatus.BAD_REQUEST
-        """What the parser stumbles over."""
         self._refused = False
 
     @property
@@ -146,13 +142,6 @@ class Protocol(HttpToolsProtocol):
         if self.is_busy or not self._in_head:
             super().shutdown()
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of what is asked for."""
-        self.url += url
-        if len(self.url) > LONGEST_TARGET:
-            self._error = HTTPStatus.REQUEST_URI_TOO_LONG
-            raise ValueError
-
     @property
     def _in_head(self) -> bool:
         # Each head begins a scope, and becomes a cycle with it when it is complete.
@@ -169,14 +158,18 @@ class Protocol(HttpToolsProtocol):
                     # Nothing is offered to change to: what follows is the next request.
                     data = data[exc.args[0] :]
         except httptools.HttpParserError:
-            self._refuse(self._error)
+            self._refuse(HTTPStatus.BAD_REQUEST)
             return
         if not self._in_head:
             self._head = 0
         elif self.cycle is before:
             self._head += len(data)
             if self._head >= LARGEST_HEAD:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+                self._refuse(
+                    HTTPStatus.REQUEST_URI_TOO_LONG
+                    if len(self.url) > LARGEST_HEAD / 2
+                    else HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                )
         else:
             self._head = 1  # it began somewhere in this packet, behind another request
 

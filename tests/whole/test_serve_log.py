@@ -118,7 +118,7 @@ def test_what_is_no_request_has_a_line_without_an_id(tree: Tree, catalog_databas
         tempfile.TemporaryFile("w+") as log,
         serving(tree, "--access-log", log=log, DATABASE_URL=catalog_database) as service,
     ):
-        answer = httpx.get(f"{service.url}/{'x' * 20_000}")
+        answer = httpx.get(f"{service.url}/{'x' * 65_000}", headers={"A": "x" * 600})
         service.stop()
         log.seek(0)
         [line] = log.read().splitlines()
