@@ -73,7 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             listening(settings.host, settings.port) as listener,
             _database(settings) as (target, table),
         ):
-            return _serve(target, table, listener, access_log=options.access_log)
+            app = create_app(
+                target.conninfo,
+                timeout=settings.request_timeout,
+                pending=lambda: _count_pending(target, table),
+            )
+            return serve(app, listener, access_log=options.access_log)
     except _Stopped:
         return 0
     except CatalogError as exc:
@@ -81,13 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _serve(target: Target, table: str, listener: socket.socket, *, access_log: bool) -> int:
-    def pending() -> int | None:
-        with suppress(CatalogError, psycopg.Error):
-            return len(_pending(target, table))
-        return None
-
-    app: ASGIApp = create_app(target.conninfo, pending=pending)
+def serve(app: ASGIApp, listener: socket.socket, *, access_log: bool = False) -> int:
+    """Serve an application until a signal ends it, and return the exit code."""
     # Who a client is, is of interest to the log alone.
     server = _Server(AccessLog(app) if access_log else app, behind_proxy=access_log)
     # Raised inside asyncio, _Stopped would leave a trail of warnings; uvicorn's own handlers do
@@ -191,6 +191,12 @@ def _pending(target: Target, table: str) -> list[str]:
     migrations = load_migrations(DEFAULT_DIRECTORY)
     with Runner(target, migrations, table=table, wait=_FIRST_LOOK, tell=_ignore) as runner:
         return [migration.name for migration in runner.history.pending]
+
+
+def _count_pending(target: Target, table: str) -> int | None:
+    with suppress(CatalogError, psycopg.Error):
+        return len(_pending(target, table))
+    return None
 
 
 def _stop_on_signals() -> None:

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = "3000"
+DEFAULT_REQUEST_TIMEOUT = "5"  # seconds
 
 EXAMPLE_URL = "postgresql://user:password@host/database"
 
@@ -82,6 +83,7 @@ class Settings:
     port_text: str
     migrations_table: str | None = None
     """Where the ledger is, if not in its usual place."""
+    request_timeout_text: str = DEFAULT_REQUEST_TIMEOUT
 
     @property
     def port(self) -> int:
@@ -94,6 +96,21 @@ class Settings:
         if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535:
             return int(text)
         raise SettingsError(f'the port "{text}" is not one', "give a number from 0 to 65535")
+
+    @property
+    def request_timeout(self) -> float:
+        """The seconds that a request waits for the database.
+
+        Raises:
+            SettingsError: It is no such number. (Said only to those who want one.)
+        """
+        text = self.request_timeout_text
+        if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) and 0.1 <= float(text) <= 3600:
+            return float(text)
+        raise SettingsError(
+            f'REQUEST_TIMEOUT is "{text}", which is no number of seconds',
+            "give one from 0.1 to 3600, such as 5",
+        )
 
     def migrations_database(self) -> DatabaseUrl | None:
         """Where migrations run: over a direct connection wherever one is known.
@@ -141,6 +158,7 @@ def load_settings(
         host=host or variable("CATALOG_HOST") or DEFAULT_HOST,
         port_text=port or variable("PORT") or DEFAULT_PORT,
         migrations_table=variable("MIGRATIONS_TABLE") or None,
+        request_timeout_text=(variable("REQUEST_TIMEOUT") or DEFAULT_REQUEST_TIMEOUT).strip(),
     )
 
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 for _name in list(os.environ):
-    if _name.startswith(("DATABASE_URL", "PG", "MIGRATIONS_")) or _name in ("PORT", "CATALOG_HOST"):
+    if _name.startswith(("DATABASE_URL", "PG", "MIGRATIONS_")) or _name in (
+        *("PORT", "CATALOG_HOST", "REQUEST_TIMEOUT"),
+    ):
         del os.environ[_name]
 
 

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from catalog.api import endpoints, health
 from catalog.api.health import Readiness
 from catalog.api.problems import HANDLERS
-from catalog.api.reading import Reader
+from catalog.api.reading import REQUEST_TIMEOUT, Reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,15 +29,18 @@ if TYPE_CHECKING:
 _ALLOW = {"Allow": "GET, HEAD, OPTIONS"}
 
 
-def create_app(conninfo: str, *, pending: Pending | None = None) -> Starlette:
+def create_app(
+    conninfo: str, *, timeout: float = REQUEST_TIMEOUT, pending: Pending | None = None
+) -> Starlette:
     """The service on one database, which need not be there yet when it starts.
 
-    It is not ready while migrations are `pending`, if somebody can tell.
+    `timeout` is in seconds, and for what a request reads. The service is not ready while
+    migrations are `pending`, if somebody can tell.
     """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
-        async with Reader(conninfo) as reader:
+        async with Reader(conninfo, timeout) as reader:
             readiness = Readiness(reader, pending)
             yield {"reader": reader, "readiness": readiness}
             readiness.close()

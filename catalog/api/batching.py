@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from catalog.errors import DatabaseUnavailable
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 Read: TypeAlias = Callable[["Batch[Key, Value]"], Coroutine[Any, Any, None]]
@@ -25,12 +27,28 @@ MOST_KEYS = 100
 MOST_BATCHES = 10
 """… in flight, of one kind: as many as the pool has connections."""
 
+MOST_WAITING = 2 * MOST_BATCHES * MOST_KEYS
+"""Requests of one kind that wait at the same time: as many as have room in the batches in flight,
+and in as many again. Who is let in waits for two rounds of queries at the most, be the database as
+slow as it may; whoever else comes is better off trying again."""
+
 PACE = 0.005
 """Seconds between two batches while the first is in flight.
 
 Where Postgres answers sooner, there is one at a time: more would only be smaller. Where it is 20 ms
 away, there are about four. And a batch that is stuck holds nobody else up for longer than this.
 """
+
+
+class TooManyWaiting(DatabaseUnavailable):
+    """As many requests as may wait are waiting already."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} requests wait for the database, and no more do at once",
+            "try again when it has answered them",
+            passing=True,
+        )
 
 
 class Batch(Generic[Key, Value]):
@@ -126,8 +144,12 @@ class Batcher(Generic[Key, Value]):
     do not wait for it either: those of a busy start open the pool's connections.
     """
 
-    def __init__(self, read: Read[Key, Value]) -> None:
+    def __init__(self, read: Read[Key, Value], timeout: float) -> None:
+        """`timeout` is in seconds, and for each request."""
         self._read = read
+        self._timeout = timeout
+        self._waiting = 0
+        """How many requests do."""
         self._to_send = deque[Batch[Key, Value]]()
         """Only the last one may have room."""
         self._in_flight = 0
@@ -141,14 +163,25 @@ class Batcher(Generic[Key, Value]):
         """The value of a key, from a query that is sent from now on.
 
         Raises:
+            TooManyWaiting: At once.
+            TimeoutError: There is no answer in time.
             Exception: What `read` raised for this batch.
         """
+        if self._waiting >= MOST_WAITING:
+            raise TooManyWaiting(MOST_WAITING)
         if not self._to_send or not self._to_send[-1].has_room_for(key):
             self._to_send.append(Batch())
         batch = self._to_send[-1]
         future = batch.join(key)
         self._send_what_may_go()
-        return await _wait(batch, key, future)
+        self._waiting += 1
+        # asyncio's own `timeout` takes thrice as long to set up, and this is done very often.
+        timer = get_running_loop().call_later(self._timeout, _give_up, future)
+        try:
+            return await _wait(batch, key, future)
+        finally:
+            timer.cancel()
+            self._waiting -= 1
 
     async def get_alone(self, key: Key, read: Read[Key, Value]) -> Value:
         """The value of a key, from a query that is for this caller alone, and is sent at once."""
@@ -199,6 +232,11 @@ class Batcher(Generic[Key, Value]):
 async def _wait(batch: Batch[Key, Value], key: Key, future: Future[Value]) -> Value:
     try:
         return await future
-    except CancelledError:
+    except (CancelledError, TimeoutError):
         batch.leave(key, future)
         raise
+
+
+def _give_up(future: Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -8,7 +8,7 @@ of a batch are answered before a long one begins; and whether it is long is know
 
 from __future__ import annotations
 
-from asyncio import timeout
+from asyncio import get_running_loop, timeout, timeout_at
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from itertools import groupby
@@ -19,7 +19,7 @@ import psycopg
 
 from catalog.api import statements
 from catalog.api.batching import Batch, Batcher
-from catalog.api.statements import ANSWER, Connection
+from catalog.api.statements import Connection
 from catalog.api.streaming import Stream, StreamBroken, Streams, TooManyStreams
 from catalog.database import connection_failure
 
@@ -42,6 +42,10 @@ _BLOCK = 64 * 1024  # bytes of a stream that are gathered and handed over, and a
 _LARGEST_BLOCK = 128 * 1024  # … of long items, which are handed over in pieces
 _ROWS = 100  # that libpq gathers before it hands them over
 
+# In seconds.
+_SILENCE = 10.0  # of the server in the midst of a stream
+_LONGEST = 3600.0  # for a stream: as long as it runs, nothing is cleaned up that it might yet see
+
 
 class Lists(Generic[Key]):
     """The lists of one kind, by key."""
@@ -52,21 +56,28 @@ class Lists(Generic[Key]):
         parameters: Callable[[Sequence[Key]], Sequence[object] | None],
         patiently: Callable[[Work], Awaitable[None]],
         streams: Streams,
+        timeout: float,
     ) -> None:
-        """`patiently` does its work on a connection, and again on another one if that dies."""
+        """`patiently` does its work on a connection, and again on another one if that dies.
+
+        `timeout` is in seconds, and for each request.
+        """
         self._query = query
         self._parameters = parameters
         self._patiently = patiently
         self._streams = streams
-        self._batcher: Batcher[Key, Found] = Batcher(self._read)
+        self._batcher: Batcher[Key, Found] = Batcher(self._read, timeout)
+        self._timeout = timeout
 
     async def get(self, key: Key) -> bytes | Stream:
         """A list as a whole, or one that is long as a stream, which the caller has to close.
 
         Raises:
-            DatabaseUnavailable: There is no answer, or there are too many streams.
+            DatabaseUnavailable: There are too many streams, or too many who wait.
+            TimeoutError: There is no answer in time.
             psycopg.Error: The server refuses the query.
         """
+        deadline = get_running_loop().time() + self._timeout
         found = await self._batcher.get(key)
         while True:
             if isinstance(found, bytes):
@@ -76,7 +87,8 @@ class Lists(Generic[Key]):
             if found and found.claim():
                 return found
             read = self._read_long if found else self._read
-            found = await self._batcher.get_alone(key, read)
+            async with timeout_at(deadline):
+                found = await self._batcher.get_alone(key, read)
 
     async def close(self) -> None:
         """End all that is under way."""
@@ -114,19 +126,21 @@ class _Reading(Generic[Key]):
         self._query = query
         self._parameters = parameters
         self._place_for_stream = place_for_stream
+        self._patience: float | None = None
+        """How long to wait for rows: as long as those who wait for an answer do."""
 
     async def read(self, connection: Connection, prepare: bool) -> None:
         """Answer the keys that have no answer yet: all of them, unless one was given up."""
         keys = self._batch.keys
         try:
-            async with timeout(ANSWER):
-                rows = await statements.send(
-                    connection,
-                    self._query,
-                    self._parameters(keys),
-                    prepare=prepare,
-                    rows_at_once=_ROWS,
-                )
+            rows = await statements.send(
+                connection,
+                self._query,
+                self._parameters(keys),
+                prepare=prepare,
+                seconds=_LONGEST,
+                rows_at_once=_ROWS,
+            )
             async with aclosing(self._items(rows, keys)) as items:
                 await self._read_long_ones(items)
         finally:
@@ -136,7 +150,7 @@ class _Reading(Generic[Key]):
         """Answer with the lists that come as a whole; yield the others' items, many at a time."""
         whole = len(keys)
         while True:
-            async with timeout(ANSWER):
+            async with timeout(self._patience):
                 result = await rows.next()
             if result is None:
                 return
@@ -174,6 +188,7 @@ class _Reading(Generic[Key]):
     async def _stream(
         self, key: Key, first: bytes, items: AsyncGenerator[tuple[Key, bytes]]
     ) -> None:
+        self._patience = _SILENCE
         stream = Stream(first[:_BLOCK])
         self._answer_last(key, stream)
         try:
@@ -182,7 +197,7 @@ class _Reading(Generic[Key]):
         except StreamBroken as exc:
             stream.break_off(exc)
         except TimeoutError:
-            stream.break_off(StreamBroken(f"the database sent nothing for {ANSWER:g} s"))
+            stream.break_off(StreamBroken(f"the database sent nothing for {_SILENCE:g} s"))
         except psycopg.Error as exc:
             stream.break_off(StreamBroken(connection_failure(exc)))
 

@@ -167,6 +167,13 @@ def _found(rows: str, column: str) -> sql.Composed:
 READY = b"SELECT 1"
 """One value, which needs no table."""
 
+LIMITS = b"""
+    SELECT set_config('transaction_read_only', 'on', true),
+           set_config('statement_timeout', %s, true)
+"""
+"""Until the end of the transaction, nothing can be written, and no statement runs on after so many
+milliseconds."""
+
 AUTHORS: bytes = sql.SQL(_AUTHORS).format(**_TIMES).as_bytes()
 """One value: the array of all authors, by id."""
 

@@ -7,37 +7,55 @@ from __future__ import annotations
 
 import logging
 import time
-from asyncio import sleep, timeout
-from typing import TYPE_CHECKING, Any, Self
+from asyncio import CancelledError, Semaphore, sleep, timeout
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from catalog.api import queries, statements
+from catalog.api.batching import TooManyWaiting
 from catalog.api.lists import Lists
-from catalog.api.statements import ANSWER, Connection
+from catalog.api.statements import Connection
 from catalog.api.streaming import Streams
 from catalog.database import connection_failure
 from catalog.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from catalog.api.lists import Work
     from catalog.api.streaming import Stream
 
+T = TypeVar("T")
+
+REQUEST_TIMEOUT = 5.0
+"""Seconds from a request's question to its answer, which may be that there is none."""
+
 # All in seconds.
-_DEADLINE = 5.0  # for a read to get a connection, and to be begun again on another
-_CONNECT_TIMEOUT = 10  # a database that sleeps is seldom longer to wake; it outlasts the request
 _PAUSE = 0.4  # between attempts to connect, and to read, while nothing works
 _CLOSING = 1.0  # for an attempt to connect that is under way at the end
-_SILENCE = 10.0  # after a line in the log, before the same one is due again
+_SILENCE = 10.0  # without a line in the log, before the same one is due again
+
+# What the connection string says of these comes first.
+_PARAMETERS: Mapping[str, int] = {
+    "connect_timeout": 10,  # seconds; a database that sleeps is seldom longer to wake
+    # A network that swallows packets looks like a server that takes long.
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
 
 _POOL_SIZE = 10  # connections; Neon's smallest compute has a hundred for everybody
 
-# The server refuses for now: a conflict with recovery, no resources, a lock, an operator.
-_PASSING = ("40", "53", "55P03", "57")
+MOST_READS = 500
+"""… of one value that wait at the same time: as many as ten connections answer within the deadline
+if each takes a tenth of a second, which is long."""
+
+# The server refuses for now: a conflict with recovery, no resources, a lock.
+_PASSING = ("40", "53", "55P03")
 
 _log = logging.getLogger(__name__)
 
@@ -51,43 +69,47 @@ class Reader:
     and the log has one line for all who meet the same trouble.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, timeout: float = REQUEST_TIMEOUT) -> None:
+        """`timeout` is in seconds, and for each read."""
         # It warns of every attempt and of every dead connection; what matters is logged here.
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
-        patience = {"connect_timeout": _CONNECT_TIMEOUT}
-        if conninfo_to_dict(conninfo).get("connect_timeout"):
-            patience = {}
+        self._timeout = timeout
+        given = conninfo_to_dict(conninfo)
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             open=False,
             connection_class=Connection,
             kwargs={
-                "autocommit": True,  # a read is one round trip, not three
+                "autocommit": True,  # a read brings its own transaction along
                 "client_encoding": "utf8",
                 "fallback_application_name": "catalog",
                 "told": self._connecting,
-                **patience,
+                **{name: value for name, value in _PARAMETERS.items() if not given.get(name)},
             },
             # One is kept ready; the rest come with the load, and go ten minutes after it.
             min_size=1,
             max_size=_POOL_SIZE,
-            timeout=_DEADLINE,
+            timeout=2 * timeout,  # never so long: who waits for it leaves before
             # Shorter than the pool's first pause, this leaves two attempts, that far apart.
             reconnect_timeout=_PAUSE,
             reconnect_failed=self._not_connected,
         )
         self._failure: str | None = None
-        """Why the latest attempt to connect failed, in one line; `None` if it worked."""
+        """Why the latest attempt to connect or to read failed, in one line; `None` if it worked."""
+        self._at_work = 0
+        """How many reads wait for the database, those that share a query as one."""
+        self._places = Semaphore(_POOL_SIZE)
         self._logged: dict[str, float] = {}
-        """The lines not to be logged again yet, and when they were."""
+        """The lines not to be logged again yet, and when there was cause to."""
         self._prepare = True
         """Whether statements are prepared: until it turns out that a pooler cannot carry them."""
+        self._reads = 0
         streams = Streams()
         self._authors: Lists[None] = Lists(
-            queries.LISTS_OF_AUTHORS, lambda _: None, self._patiently, streams
+            queries.LISTS_OF_AUTHORS, lambda _: None, self._patiently, streams, timeout
         )
         self._books: Lists[int] = Lists(
-            queries.LISTS_OF_BOOKS, lambda ids: [_array(ids)], self._patiently, streams
+            queries.LISTS_OF_BOOKS, lambda ids: [_array(ids)], self._patiently, streams, timeout
         )
 
     async def __aenter__(self) -> Self:
@@ -103,21 +125,42 @@ class Reader:
         """The one value that a query returns, as the bytes that came. One round trip.
 
         A read whose connection is dead or dies is begun again on another one, for as long as
-        five seconds; one that is under way may take ten more.
+        there is time.
 
         Raises:
-            DatabaseUnavailable: No connection could be had in that time, or the server refuses
-                for a reason that will pass. It is in the log, too.
+            DatabaseUnavailable: There is no answer in time, or the server refuses for a reason
+                that will pass. It is in the log, too.
             psycopg.Error: The server refuses the query. Missing tables are in the log, too.
         """
         value = b""
+        deadline = time.monotonic() + self._timeout
 
         async def read(connection: Connection, prepare: bool) -> None:
             nonlocal value
-            async with timeout(ANSWER):
-                value = await statements.value(connection, query, parameters, prepare=prepare)
+            left = deadline - time.monotonic()
+            try:
+                value = await statements.value(
+                    connection, query, parameters, prepare=prepare, seconds=left
+                )
+            except CancelledError:
+                if time.monotonic() < deadline:
+                    await statements.stop(connection)
+                else:
+                    # The server has ended the query by now, if there is a server.
+                    await connection.close()
+                raise
 
-        await self._patiently(read)
+        async def wait() -> None:
+            if self._reads >= MOST_READS:
+                raise TooManyWaiting(MOST_READS)
+            self._reads += 1
+            try:
+                async with timeout(self._timeout):
+                    await self._patiently(read)
+            finally:
+                self._reads -= 1
+
+        await self._answer(wait())
         return value
 
     async def ready(self) -> None:
@@ -138,43 +181,64 @@ class Reader:
 
         Raises as `read` does.
         """
-        return await self._authors.get(None)
+        return await self._answer(self._authors.get(None))
 
     async def books_of_author(self, author_id: int) -> bytes | Stream:
         """An author's books, as a whole, or as a stream like `authors`."""
-        return await self._books.get(author_id)
+        return await self._answer(self._books.get(author_id))
+
+    async def _answer(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except TimeoutError as exc:
+            raise self._unavailable(self._failure or f"none within {self._timeout:g} s") from exc
+        except TooManyWaiting as exc:
+            self._say(str(exc))
+            raise
 
     async def _patiently(self, work: Work) -> None:
-        deadline = time.monotonic() + _DEADLINE
-        attempts = 0
-        while True:
-            attempts += 1
-            prepare = self._prepare
-            try:
-                async with self._pool.connection(deadline - time.monotonic()) as connection:
-                    try:
-                        return await work(connection, prepare)
-                    except psycopg.Error as exc:
-                        if prepare and exc.sqlstate in statements.NOT_CARRIED:
-                            self._prepare_no_more(exc)
-                            await connection.close()
-                        if not connection.closed:
-                            raise
-                        self._failure = connection_failure(exc)
-            except (PoolTimeout, PoolClosed) as exc:
-                raise self._unavailable(self._failure or "all connections are in use") from exc
-            except TimeoutError as exc:
-                raise self._unavailable(f"none within {ANSWER:g} s") from exc
-            except psycopg.errors.UndefinedTable as exc:
-                self._say(f"{exc.diag.message_primary}; to create the tables: bin/migrate up")
+        """Do work on a connection, and again on another one, until it is done or cancelled."""
+        self._at_work += 1
+        try:
+            attempts = 0
+            while not await self._attempt(work):
+                attempts += 1
+                # Every connection in the pool may be dead, each found out without a round trip.
+                if attempts > _POOL_SIZE:
+                    await sleep(_PAUSE)
+        finally:
+            self._at_work -= 1
+
+    async def _attempt(self, work: Work) -> bool:
+        """Do work on a connection; returns whether it is done, and not to be begun again."""
+        prepare = self._prepare
+        try:
+            # The pool would not forget who has left its queue before there is a connection again.
+            async with self._places, self._pool.connection() as connection:
+                try:
+                    await work(connection, prepare)
+                    self._failure = None
+                    return True
+                except psycopg.Error as exc:
+                    if prepare and exc.sqlstate in statements.NOT_CARRIED:
+                        self._prepare_no_more(exc)
+                        await connection.close()
+                    if not connection.closed:
+                        raise
+                    self._failure = connection_failure(exc)
+        except (PoolTimeout, PoolClosed) as exc:
+            raise self._unavailable(self._failure or "there is no connection") from exc
+        except psycopg.errors.QueryCanceled as exc:
+            raise self._unavailable(connection_failure(exc)) from exc
+        except psycopg.errors.UndefinedTable as exc:
+            self._say(f"{exc.diag.message_primary}; to create the tables: bin/migrate up")
+            raise
+        except psycopg.Error as exc:
+            if not (exc.sqlstate or "").startswith(_PASSING):
                 raise
-            except psycopg.Error as exc:
-                if (exc.sqlstate or "").startswith(_PASSING):
-                    raise self._unavailable(connection_failure(exc)) from exc
-                raise
-            # Every connection in the pool may be dead, each found out without a round trip.
-            if attempts > _POOL_SIZE:
-                await sleep(_PAUSE)
+            self._failure = connection_failure(exc)
+            await sleep(_PAUSE)
+        return False
 
     def _prepare_no_more(self, exc: psycopg.Error) -> None:
         if self._prepare:
@@ -191,7 +255,7 @@ class Reader:
     async def _not_connected(self, pool: AsyncConnectionPool[Any]) -> None:
         # The pool has given up, with reads waiting for what it no longer attempts. Checking makes
         # it attempt again, and finds out what else is dead.
-        if pool.get_stats()["requests_waiting"]:
+        if self._at_work:
             await pool.check()
 
     def _unavailable(self, cause: str) -> DatabaseUnavailable:
@@ -208,8 +272,8 @@ class Reader:
         now = time.monotonic()
         self._logged = {said: at for said, at in self._logged.items() if now - at < _SILENCE}
         if line not in self._logged:
-            self._logged[line] = now
             _log.warning(line)
+        self._logged[line] = now
 
 
 def _array(ids: Sequence[int]) -> str:

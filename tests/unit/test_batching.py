@@ -10,10 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from catalog.api import batching
-from catalog.api.batching import MOST_BATCHES, MOST_KEYS, Batch, Batcher
+from catalog.api.batching import (
+    MOST_BATCHES,
+    MOST_KEYS,
+    MOST_WAITING,
+    Batch,
+    Batcher,
+    TooManyWaiting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+
+TIMEOUT = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +56,7 @@ class Source:
 def batched(test: Callable[[Source, Batcher[int, str]], Awaitable[None]]) -> None:
     async def run() -> None:
         source = Source()
-        batcher = Batcher(source.read)
+        batcher = Batcher(source.read, TIMEOUT)
         async with asyncio.timeout(20):
             await test(source, batcher)
         await batcher.close()
@@ -131,7 +141,7 @@ def test_no_more_are_in_flight_and_none_is_larger_than_the_bounds() -> None:
     async def test(source: Source, batcher: Batcher[int, str]) -> None:
         asking = [
             one
-            for start in range(0, 3 * MOST_BATCHES * MOST_KEYS, 50)
+            for start in range(0, MOST_WAITING, 50)
             for one in await ask(batcher, *range(start, start + 50))
         ]
         await asyncio.sleep(0.02)
@@ -157,7 +167,7 @@ def test_a_query_that_fails_fails_its_own_alone() -> None:
                 raise ZeroDivisionError
             await source.read(batch)
 
-        picky: Batcher[int, str] = Batcher(read)
+        picky: Batcher[int, str] = Batcher(read, TIMEOUT)
         await warm_up(source, picky)
         before = await ask(picky, 1)
         with_it = await ask(picky, 12, 13, 14, 13)
@@ -216,7 +226,7 @@ def test_a_query_that_forgets_a_key_does_not_leave_anybody_waiting() -> None:
         async def read(batch: Batch[int, str]) -> None:
             batch.answer(1, "one")
 
-        batcher: Batcher[int, str] = Batcher(read)
+        batcher: Batcher[int, str] = Batcher(read, TIMEOUT)
         one, two = await ask(batcher, 1, 2)
         assert await one == "one"
         with pytest.raises(LookupError):
@@ -230,7 +240,7 @@ def test_nothing_is_left_when_it_closes(monkeypatch: pytest.MonkeyPatch) -> None
 
     async def run() -> None:
         source = Source()
-        batcher = Batcher(source.read)
+        batcher = Batcher(source.read, TIMEOUT)
         await warm_up(source, batcher)
         asking = [*await ask(batcher, 1), *await ask(batcher, 2, 3)]
         await batcher.close()
@@ -258,3 +268,41 @@ def test_whoever_asks_alone_shares_nothing() -> None:
         source.going[0].set()
 
     batched(test)
+
+
+# --- Not for ever, and not any number
+
+
+@pytest.mark.parametrize("keys", [1, MOST_WAITING], ids=["of one key", "of many keys"])
+def test_so_many_may_wait_and_others_are_refused_at_once(keys: int) -> None:
+    async def test(source: Source, batcher: Batcher[int, str]) -> None:
+        asking = await ask(batcher, *(number % keys for number in range(MOST_WAITING)))
+        with pytest.raises(TooManyWaiting):
+            await batcher.get(0)
+
+        asking.pop().cancel()
+        await asyncio.sleep(0)
+        [one] = await ask(batcher, 0)
+        assert not one.done()
+        for one in asking:
+            one.cancel()
+
+    batched(test)
+
+
+def test_who_has_waited_long_enough_waits_no_longer_and_the_last_one_ends_the_query() -> None:
+    async def run() -> None:
+        source = Source()
+        batcher = Batcher(source.read, 0.2)
+        first = asyncio.create_task(batcher.get(1))
+        await asyncio.sleep(0.1)
+        late = asyncio.create_task(batcher.get(1))
+        with pytest.raises(TimeoutError):
+            await first
+        assert not late.done()
+        assert source.ended == 1
+        with pytest.raises(TimeoutError):
+            await late
+        await batcher.close()
+
+    asyncio.run(run())

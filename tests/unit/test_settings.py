@@ -505,3 +505,21 @@ def test_a_misspelt_parameter_is_told_from_the_one_that_is_meant() -> None:
 def test_an_empty_option_is_no_database() -> None:
     with pytest.raises(SettingsError, match="--database-url is empty"):
         load_settings(database_url=" ", environ={}, dotenv_path=Path("/nowhere"))
+
+
+# --- How long a request waits
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 5), ("2", 2), ("0.5", 0.5), (" 30 ", 30)])
+def test_a_request_waits_for_five_seconds_or_as_long_as_it_is_told(
+    sources: Sources, text: str, seconds: float
+) -> None:
+    assert sources.load({"REQUEST_TIMEOUT": text}).request_timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["abc", "-1", "0", "0.01", "3601", "5s", "1e3", "nan", "inf", "٣"])
+def test_a_bad_time_to_wait_is_one_clear_error(sources: Sources, text: str) -> None:
+    settings = sources.load({"REQUEST_TIMEOUT": text})
+
+    with pytest.raises(SettingsError, match=f'REQUEST_TIMEOUT is "{text}".*give one from 0.1'):
+        _ = settings.request_timeout
