@@ -6,6 +6,7 @@ import contextlib
 import socket
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Self
 
@@ -25,9 +26,17 @@ class Wire:
         self.answers: list[str] = []
         """How each answer of the server left the session: `I` means in no transaction."""
         self._quiet = threading.Event()
+        self._awake_at = 0.0
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX)
+
+    def fall_asleep(self, seconds: float) -> None:
+        """Close all connections; take new ones, and pass nothing on until so much later."""
+        self._awake_at = time.monotonic() + seconds
+        for one in self._open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def fall_silent(self) -> None:
         """Pass nothing on any more, without closing anything."""
@@ -68,6 +77,7 @@ class Wire:
         unread = b""
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                time.sleep(max(0.0, self._awake_at - time.monotonic()))
                 if self._quiet.is_set():
                     continue
                 if count:

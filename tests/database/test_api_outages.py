@@ -15,6 +15,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from catalog.embedded import EmbeddedServer, embedded_bindir
+from catalog.settings import ROOT
 from tests.serving import served
 from tests.wire import Wire
 
@@ -155,6 +156,17 @@ class Server:
 
     def stop(self) -> None:
         self._running.close()
+
+    @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return int((self._server.data / "postmaster.pid").read_text().split()[0])
+
+    def migrate(self) -> None:
+        """Make its database, with all tables."""
+        with psycopg.connect(self.conninfo, autocommit=True) as connection:
+            for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
+                connection.execute(script.read_bytes())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,169 @@
+"""Servers that restart, wake up slowly or freeze, under load; each test prints what it measured."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.database.test_api_outages import Server, backends, wait_until
+from tests.load import fill, loading, service
+from tests.whole.test_steady_kills import addresses
+from tests.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+pytestmark = pytest.mark.slow
+
+DEADLINE = 5.0
+SLACK = 1.0  # for a machine that is busy with other tests
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of the test's own, with a hundred authors, that runs."""
+    with tempfile.TemporaryDirectory(prefix="catalog-tests-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        server = Server(Path(folder))
+        server.start()
+        server.migrate()
+        fill(server.conninfo)
+        yield server
+        server.stop()
+
+
+def test_a_restart_fails_no_request(server: Server) -> None:
+    with service(server.conninfo) as url, loading(*addresses(url), clients=32) as load:
+        time.sleep(1)
+        server.stop()
+        time.sleep(3)
+        server.start()
+        back = time.monotonic()
+        time.sleep(2)
+    print(f"\ndown for 3 s: {load}; the first answer {load.recovered(back):.2f} s after its return")
+
+    assert load.failed == []
+    assert load.recovered(back) < 1 + SLACK
+    assert load.longest < DEADLINE
+
+
+def test_an_outage_is_one_line_in_the_log_and_needs_no_hand(server: Server) -> None:
+    log: list[str] = []
+    with service(server.conninfo, log) as url, loading(*addresses(url), clients=32) as load:
+        time.sleep(1)
+        server.stop()
+        time.sleep(7)
+        answer = httpx.get(f"{url}/authors", timeout=10)
+        server.start()
+        back = time.monotonic()
+        time.sleep(2)
+    print(
+        f"\ndown for 12 s: {load}; the first answer {load.recovered(back):.2f} s after its return"
+    )
+    print("\n".join(log))
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert set(load.statuses) == {200, 503}
+    assert load.longest < DEADLINE + SLACK
+    assert load.recovered(back) < 1 + SLACK
+    assert load.of_those_begun_after(back + 1 + SLACK).failed == []
+    [line] = log
+    assert "No such file or directory" in line or "Connection refused" in line
+
+
+def test_a_start_before_the_servers_is_as_good(server: Server) -> None:
+    server.stop()
+    with service(server.conninfo) as url, loading(*addresses(url), clients=32) as load:
+        time.sleep(3)
+        server.start()
+        back = time.monotonic()
+        time.sleep(2)
+    print(f"\nnot there for 3 s: {load}; the first answer {load.recovered(back):.2f} s after that")
+
+    assert load.failed == []
+    assert load.recovered(back) < 1 + SLACK
+
+
+def test_a_wake_up_of_four_seconds_fails_no_request(server: Server) -> None:
+    with (
+        Wire(server.conninfo) as wire,
+        service(wire.conninfo) as url,
+        loading(*addresses(url), clients=32) as load,
+    ):
+        time.sleep(1)
+        wire.fall_asleep(4)
+        awake = time.monotonic() + 4
+        time.sleep(6)
+    print(f"\nasleep for 4 s: {load}; the first answer {load.recovered(awake):.2f} s after that")
+
+    assert load.failed == []
+    assert load.recovered(awake) < 1
+    assert load.longest < DEADLINE
+
+
+def test_a_frozen_server_is_answered_for_by_the_deadline_and_is_well_after(server: Server) -> None:
+    with service(server.conninfo) as url, loading(*addresses(url), clients=50) as load:
+        time.sleep(1)
+        with frozen(server):
+            time.sleep(12)
+        back = time.monotonic()
+        time.sleep(5)
+        load_in_the_end = load.of_those_begun_after(back + 1 + SLACK)
+        wait_until(lambda: len(backends(server.conninfo)) <= 10)
+    print(f"\nfrozen for 12 s: {load}; the first answer {load.recovered(back):.2f} s after that")
+
+    assert set(load.statuses) == {200, 503}
+    assert load.longest < DEADLINE + SLACK
+    assert load.recovered(back) < 1 + SLACK
+    assert load_in_the_end.failed == []
+    wait_until(lambda: backends(server.conninfo) == [])
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Stop the server's processes, all of them, as they are; then let them go on."""
+    processes = processes_of(server.pid)
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    # Those that were born meanwhile.
+    for process in set(processes_of(server.pid)) - set(processes):
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes_of(server.pid):
+            os.kill(process, signal.SIGCONT)
+
+
+def processes_of(postmaster: int) -> list[int]:
+    """The postmaster first, so that no more are born."""
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return [postmaster, *map(int, children)]
+
+
+def test_of_more_load_than_can_be_served_the_rest_is_refused_at_once(server: Server) -> None:
+    """… and those who are let in are answered as fast as if the others had not come."""
+    urls = []
+    with service(server.conninfo) as url:
+        urls = [f"{url}/books/{author}" for author in range(1, 4001)]
+        httpx.get(urls[0])
+        with frozen(server), loading(*urls, clients=3000, pause=10) as load:
+            time.sleep(DEADLINE + 2 * SLACK)
+    at_once = [answer for answer in load.failed if answer.seconds < DEADLINE / 2]
+    print(
+        f"\nfrozen: {load}; {len(at_once)} at once, the slowest of them after "
+        f"{max(answer.seconds for answer in at_once):.2f} s"
+    )
+
+    assert set(load.statuses) == {503}
+    assert len(at_once) == 1000
+    assert load.longest < DEADLINE + 2 * SLACK
