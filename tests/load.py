@@ -54,6 +54,14 @@ class Load:
     def longest(self) -> float:
         return max(answer.seconds for answer in self.answers)
 
+    def percentile(self, percent: int) -> float:
+        """Within so many seconds came that part of all answers."""
+        seconds = sorted(answer.seconds for answer in self.answers)
+        return seconds[(len(seconds) - 1) * percent // 100]
+
+    def with_status(self, status: int) -> Load:
+        return Load([answer for answer in self.answers if answer.status == status])
+
     def of_those_begun_after(self, moment: float) -> Load:
         return Load([answer for answer in self.answers if answer.began >= moment])
 
@@ -69,8 +77,11 @@ class Load:
 
 
 @contextmanager
-def loading(*urls: str, clients: int, pause: float = 0.0) -> Iterator[Load]:
-    """Let so many clients ask for those addresses in turn, from now to the end of the block."""
+def loading(*urls: str, clients: int, pause: float = 0.0, retry: float = 0.01) -> Iterator[Load]:
+    """Let so many clients ask for those addresses in turn, from now to the end of the block.
+
+    Each waits for `pause` seconds after a good answer, and for `retry` after another one.
+    """
     load = Load()
     over = threading.Event()
 
@@ -78,7 +89,7 @@ def loading(*urls: str, clients: int, pause: float = 0.0) -> Iterator[Load]:
         async with asyncio.TaskGroup() as group:
             for number in range(clients):
                 turn = cycle([*urls[number % len(urls) :], *urls[: number % len(urls)]])
-                group.create_task(_client(turn, load, over, pause))
+                group.create_task(_client(turn, load, over, pause, retry))
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
@@ -89,7 +100,9 @@ def loading(*urls: str, clients: int, pause: float = 0.0) -> Iterator[Load]:
         thread.join()
 
 
-async def _client(urls: Iterator[str], load: Load, over: threading.Event, pause: float) -> None:
+async def _client(
+    urls: Iterator[str], load: Load, over: threading.Event, pause: float, retry: float
+) -> None:
     streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
     while not over.is_set():
         address, slash, path = next(urls).removeprefix("http://").partition("/")
@@ -97,11 +110,12 @@ async def _client(urls: Iterator[str], load: Load, over: threading.Event, pause:
         with suppress(OSError, EOFError, asyncio.IncompleteReadError):
             if address not in streams:
                 streams[address] = await asyncio.open_connection(*address.split(":"))
+            began = time.monotonic()
             status = await _get(*streams[address], address, slash + path)
         if status == _BROKEN and address in streams:
             streams.pop(address)[1].close()
         load.answers.append(Answer(began, time.monotonic(), status))
-        await asyncio.sleep(pause if status == 200 else max(pause, 0.01))
+        await asyncio.sleep(pause if status == 200 else retry)
     for _, writer in streams.values():
         writer.close()
 
@@ -121,10 +135,21 @@ async def _get(
 
 
 @contextmanager
-def service(conninfo: str, log: list[str] | None = None, **variables: str) -> Iterator[str]:
-    """`bin/serve` on that database, as a process of its own; yields its URL, fills its log."""
+def service(
+    conninfo: str,
+    log: list[str] | None = None,
+    *,
+    host: str = "127.0.0.1",
+    netns: str | None = None,
+    **variables: str,
+) -> Iterator[str]:
+    """`bin/serve` on that database, as a process of its own; yields its URL, fills its log.
+
+    `netns` is the network namespace that it runs in.
+    """
+    inside = ["ip", "netns", "exec", netns] if netns else []
     process = subprocess.Popen(
-        [sys.executable, "-m", "catalog.serve", "--port", "0"],
+        [*inside, sys.executable, "-m", "catalog.serve", "--host", host, "--port", "0"],
         cwd=ROOT,
         env={**os.environ, "DATABASE_URL": conninfo, **variables},
         stdout=subprocess.PIPE,
