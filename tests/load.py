@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _BROKEN = 0
 """Stands for the status of a request that was not answered, or not to its end."""
 
+_IDLE = 3.0  # seconds after which a client opens a new connection: servers close idle ones after 5
+
 
 @dataclass
 class Answer:
@@ -104,14 +106,18 @@ async def _client(
     urls: Iterator[str], load: Load, over: threading.Event, pause: float, retry: float
 ) -> None:
     streams: dict[str, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+    used: dict[str, float] = {}
     while not over.is_set():
         address, slash, path = next(urls).removeprefix("http://").partition("/")
         began, status = time.monotonic(), _BROKEN
         with suppress(OSError, EOFError, asyncio.IncompleteReadError):
+            if address in streams and began - used[address] > _IDLE:
+                streams.pop(address)[1].close()
             if address not in streams:
                 streams[address] = await asyncio.open_connection(*address.split(":"))
             began = time.monotonic()
             status = await _get(*streams[address], address, slash + path)
+        used[address] = time.monotonic()
         if status == _BROKEN and address in streams:
             streams.pop(address)[1].close()
         load.answers.append(Answer(began, time.monotonic(), status))

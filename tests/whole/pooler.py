@@ -35,6 +35,7 @@ pool_mode = transaction
 default_pool_size = {pool_size}
 max_client_conn = 500
 query_wait_timeout = 30
+server_login_retry = {server_login_retry}
 logfile = {folder}/log
 pidfile = {folder}/pid
 """
@@ -63,8 +64,11 @@ class Pooler:
 
 
 @contextmanager
-def pooler(conninfo: str, *, pool_size: int) -> Iterator[Pooler]:
-    """A PgBouncer before the server of that connection string, on a free port."""
+def pooler(conninfo: str, *, pool_size: int, server_login_retry: float = 15) -> Iterator[Pooler]:
+    """A PgBouncer before the server of that connection string, on a free port.
+
+    After it failed to connect, it refuses its clients for `server_login_retry` seconds.
+    """
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program, "install Debian's package pgbouncer"
     target = conninfo_to_dict(conninfo)
@@ -76,6 +80,7 @@ def pooler(conninfo: str, *, pool_size: int) -> Iterator[Pooler]:
             port=target.get("port", 5432),
             listen_port=port,
             pool_size=pool_size,
+            server_login_retry=server_login_retry,
             folder=folder,
         )
     )
