@@ -37,6 +37,7 @@ REQUEST_TIMEOUT = 5.0
 _PAUSE = 0.4  # between attempts to connect, and to read, while nothing works
 _CLOSING = 1.0  # for an attempt to connect that is under way at the end
 _SILENCE = 10.0  # without a line in the log, before the same one is due again
+_NEXT_HOST = 3  # for a host to be connected to, where the connection string names others, too
 
 # What the connection string says of these comes first.
 _PARAMETERS: Mapping[str, int] = {
@@ -75,6 +76,8 @@ class Reader:
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         self._timeout = timeout
         given = conninfo_to_dict(conninfo)
+        several = "," in str(given.get("host") or given.get("hostaddr"))
+        parameters = {**_PARAMETERS, **({"connect_timeout": _NEXT_HOST} if several else {})}
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             conninfo,
             open=False,
@@ -84,7 +87,7 @@ class Reader:
                 "client_encoding": "utf8",
                 "fallback_application_name": "catalog",
                 "told": self._connecting,
-                **{name: value for name, value in _PARAMETERS.items() if not given.get(name)},
+                **{name: value for name, value in parameters.items() if not given.get(name)},
             },
             # One is kept ready; the rest come with the load, and go ten minutes after it.
             min_size=1,

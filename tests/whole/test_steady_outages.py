@@ -23,6 +23,8 @@ from tests.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from catalog.embedded import EmbeddedServer
+
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +124,7 @@ def test_a_wake_up_of_four_seconds_fails_no_request(server: Server) -> None:
 def test_a_frozen_server_is_answered_for_by_the_deadline_and_is_well_after(server: Server) -> None:
     with service(server.conninfo) as url, loading(*addresses(url), clients=50) as load:
         time.sleep(1)
-        with frozen(server):
+        with frozen(server.pid):
             time.sleep(12)
         back = time.monotonic()
         time.sleep(5)
@@ -138,19 +140,24 @@ def test_a_frozen_server_is_answered_for_by_the_deadline_and_is_well_after(serve
 
 
 @contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """Stop the server's processes, all of them, as they are; then let them go on."""
-    processes = processes_of(server.pid)
+def frozen(postmaster: int) -> Iterator[None]:
+    """Stop a server's processes, all of them, as they are; then let them go on."""
+    processes = processes_of(postmaster)
     for process in processes:
         os.kill(process, signal.SIGSTOP)
     # Those that were born meanwhile.
-    for process in set(processes_of(server.pid)) - set(processes):
+    for process in set(processes_of(postmaster)) - set(processes):
         os.kill(process, signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in processes_of(server.pid):
+        for process in processes_of(postmaster):
             os.kill(process, signal.SIGCONT)
+
+
+def postmaster_of(server: EmbeddedServer) -> int:
+    """The process of that server that starts the others."""
+    return int((server.data / "postmaster.pid").read_text().split()[0])
 
 
 def processes_of(postmaster: int) -> list[int]:
@@ -163,7 +170,7 @@ def test_of_those_who_wait_for_a_frozen_server_no_more_than_so_many_do(server: S
     with service(server.conninfo) as url:
         urls = [f"{url}/books/{author}" for author in range(1, 4001)]
         httpx.get(urls[0])
-        with frozen(server), loading(*urls, clients=3000, retry=DEADLINE) as load:
+        with frozen(server.pid), loading(*urls, clients=3000, retry=DEADLINE) as load:
             time.sleep(DEADLINE - SLACK)
     at_once = [answer.seconds for answer in load.failed if answer.seconds < DEADLINE - SLACK]
     print(f"\nfrozen: {load}; {len(at_once)} of them at once, within {max(at_once):.2f} s")
