@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from catalog.embedded import EmbeddedServer, embedded_bindir
 from catalog.settings import ROOT
-from tests.serving import served
+from tests.serving import insert, served
 from tests.wire import Wire
 
 if TYPE_CHECKING:
@@ -132,6 +132,39 @@ def test_a_read_whose_connection_is_killed_is_repeated(catalog_database: str) ->
             unlock(catalog_database)
 
         assert waiting.result().status_code == 200
+
+
+# --- Refusals that pass
+
+
+@pytest.mark.parametrize("state", ["40001", "53200", "55P03"])
+@pytest.mark.parametrize("path", ["/books/1", "/books/1?limit=1"])
+def test_what_the_server_refuses_for_the_moment_is_asked_for_again(
+    catalog_database: str, path: str, state: str
+) -> None:
+    with psycopg.connect(catalog_database, autocommit=True) as connection:
+        for statement in (
+            "CREATE TABLE trouble ()",
+            f"""
+            CREATE FUNCTION look() RETURNS integer LANGUAGE plpgsql AS $$
+            BEGIN
+                IF EXISTS (SELECT FROM pg_tables WHERE tablename = 'trouble') THEN
+                    RAISE EXCEPTION 'not now' USING ERRCODE = '{state}';
+                END IF;
+                RETURN 1;
+            END $$
+            """,
+            'ALTER TABLE "Books" RENAME TO "RealBooks"',
+            'CREATE VIEW "Books" AS SELECT * FROM "RealBooks" WHERE "authorId" = look()',
+        ):
+            connection.execute(statement.encode())
+        insert(catalog_database, "Authors", {"name": "A"})
+        insert(catalog_database, "RealBooks", {"title": "B", "authorId": 1})
+        with served(catalog_database) as client, ThreadPoolExecutor() as threads:
+            waiting = threads.submit(client.get, path)
+            time.sleep(0.3)
+            connection.execute("DROP TABLE trouble")
+            assert waiting.result().status_code == 200
 
 
 # --- Servers that come and go
