@@ -9,11 +9,11 @@ once: the limit of the server. `alone` answers `/books/{id}` with a query for ea
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import psycopg
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -21,6 +21,7 @@ from starlette.routing import Route
 from catalog.api import queries
 from catalog.api.app import create_app
 from catalog.api.conditional import entity_tag
+from catalog.serve import serve
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -56,10 +57,5 @@ def alone(conninfo: str) -> Starlette:
 
 if __name__ == "__main__":
     make = {"constant": constant, "alone": alone}[sys.argv[1]]
-    uvicorn.run(
-        make(os.environ["DATABASE_URL"]),
-        port=int(os.environ["PORT"]),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-    )
+    listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=2048)
+    sys.exit(serve(make(os.environ["DATABASE_URL"]), listener))

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from catalog.api.access_log import log_refusal
 from catalog.api.problems import document
+from catalog.writing import Gathering
 
 if TYPE_CHECKING:
     import socket
@@ -110,7 +111,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait."""
-        super().connection_made(transport)
+        super().connection_made(Gathering(transport))  # type: ignore[arg-type]
         self._await_head()
 
     def data_received(self, data: bytes) -> None:

@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "psql": {"errors", "settings", "database", "embedded"},
     "migrations": {"errors", "settings", "database", "embedded"},
     "api": {"errors", "settings", "database"},
-    "http": {"api"},
+    "writing": set(),
+    "http": {"api", "writing"},
     "sockets": {"errors"},
     "serve": {
         *("errors", "settings", "database", "embedded", "migrations", "api", "http", "sockets"),
