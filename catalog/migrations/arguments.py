@@ -16,16 +16,21 @@ HAZARDS = ("blocking", "rewrite", "drop")
 FORESIGHT = ("check", "plan", "verify", "adopt")
 """The subcommands that `catalog.migrations.foresight` carries out."""
 
-_EXAMPLES = """\
-examples:
-  bin/migrate up                   apply all pending migrations
-  bin/migrate status               what is applied, what is pending
-  bin/migrate down                 revert the last one
-  bin/migrate down --to 0002       revert all that is newer than 0002
-  bin/migrate new create_publishers name:string city:text!
-
-Without DATABASE_URL, in the environment or in .env, they work on the embedded Postgres.
-"""
+_FIRST = {
+    "status": "list every migration: applied when, or pending",
+    "up": "apply pending migrations",
+    "down": "revert the last migration, or more",
+    "new": "write the next numbered pair of files",
+    "plan": "show what pending migrations lock, rewrite, drop",
+}
+_THEN = {
+    "check": "try every migration up, down and up again",
+    "verify": "compare the live schema with what the files say",
+    "redo": "revert the last migration and apply it again",
+    "accept": "record the text that an applied migration's file has now",
+    "adopt": "take over a database that another tool built",
+    "seed": "run a file of sample data as one transaction",
+}
 
 DEFAULTS = {
     "database_url": None,
@@ -42,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     # ones after it would hide those before.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument(
-        "--database-url", metavar="URL", help="the database (default: DATABASE_URL)"
+        "--database-url", metavar="URL", help="the database (env: DATABASE_URL; the embedded one)"
     )
     common.add_argument(
         "--wait",
@@ -51,47 +56,68 @@ def parser() -> argparse.ArgumentParser:
         help="how long to wait for what may come back (default: 60)",
     )
     common.add_argument("--dir", metavar="DIR", help="the migrations (default: sql/migrations)")
-
     common.add_argument(
         "--table",
         metavar="SCHEMA.NAME",
-        help="the ledger (env: MIGRATIONS_TABLE; default: schema_migrations)",
+        help="the ledger (env: MIGRATIONS_TABLE; schema_migrations)",
     )
 
     top = argparse.ArgumentParser(
         prog="bin/migrate",
-        description="Apply and revert the numbered SQL files of sql/migrations.",
-        epilog=_EXAMPLES,
+        usage="bin/migrate COMMAND [options]",
+        description=f"first of all:\n{_listed(_FIRST)}\n\nand then:\n{_listed(_THEN)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],
         allow_abbrev=False,
+        add_help=False,
     )
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    top.add_argument(
+        "-h", "--help", action="help", help="show this; COMMAND --help has its options and examples"
+    )
+    commands = top.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, prog="bin/migrate", help=argparse.SUPPRESS
+    )
 
-    def command(name: str, summary: str) -> argparse.ArgumentParser:
+    def command(name: str, *examples: str) -> argparse.ArgumentParser:
+        summary = {**_FIRST, **_THEN}[name]
+        lines = ["example:" if len(examples) == 1 else "examples:"]
+        lines += [f"  bin/migrate {example}".rstrip() for example in examples]
         return commands.add_parser(
             name,
-            help=summary,
             description=summary[0].upper() + summary[1:] + ".",
+            epilog="\n".join(lines),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[common],
             allow_abbrev=False,
         )
 
-    up = command("up", "apply pending migrations")
+    up = command(
+        "up",
+        "up                all of them",
+        "up 1              the next one",
+        "up --to 0003      those through 0003",
+    )
     which = up.add_mutually_exclusive_group()
     which.add_argument("number", metavar="N", nargs="?", type=_count, help="the next N only")
     which.add_argument("--to", metavar="VERSION", help="through this one")
 
-    down = command("down", "revert migrations, the last one by default")
+    down = command(
+        "down",
+        "down              the last one",
+        "down --to 0002    all that came after 0002",
+        "down --dry-run    says which one, and does nothing",
+    )
     which = down.add_mutually_exclusive_group()
     which.add_argument("number", metavar="N", nargs="?", type=_count, help="the last N")
     which.add_argument("--to", metavar="VERSION", help="all newer than this one, which stays")
     which.add_argument("--all", action="store_true", help="all of them")
 
-    redo = command("redo", "revert the last migration and apply it again")
+    redo = command("redo", "redo --yes")
 
-    status = command("status", "list every migration: applied when, or pending")
-    status.add_argument("--check", action="store_true", help="exit 1 if anything is pending")
+    status = command(
+        "status", "status", "status --check    exits 1 if anything is pending, for a deployment"
+    )
+    status.add_argument("--check", action="store_true", help="exit 1 if anything is pending or odd")
 
     for each in (up, down):
         each.add_argument("--dry-run", action="store_true", help="list what would run, only")
@@ -111,13 +137,13 @@ def parser() -> argparse.ArgumentParser:
     for each in (up, down, redo, status):
         each.add_argument("--json", action="store_true", help="print one JSON document")
 
-    check = command("check", "try every migration up, down and up again")
+    check = command("check", "check", "check --from 0004 --seed sql/seed.sql")
     check.add_argument("--from", dest="since", metavar="VERSION", help="only those after this one")
     check.add_argument(
         "--seed", metavar="FILE", help="also take the newest down and up with these rows"
     )
 
-    plan = command("plan", "show what pending migrations lock, rewrite, drop")
+    plan = command("plan", "plan", "plan --fail-on blocking,rewrite,drop")
     plan.add_argument(
         "--fail-on",
         metavar="KINDS",
@@ -129,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
         "--out-of-order", action="store_true", help="those older than applied ones, too"
     )
 
-    verify = command("verify", "compare the live schema with what the files say")
+    verify = command("verify", "verify --ignore 'index tmp_*'")
     verify.add_argument(
         "--ignore",
         metavar="PATTERN",
@@ -138,7 +164,9 @@ def parser() -> argparse.ArgumentParser:
         help="leave out what is named so, as in 'index tmp_*'",
     )
 
-    adopt = command("adopt", "take over a database that another tool built")
+    adopt = command(
+        "adopt", "adopt --dry-run   finds the version, and records nothing", "adopt --to 0002"
+    )
     adopt.add_argument("--to", metavar="VERSION", help="at this version")
     adopt.add_argument("--force", action="store_true", help="even if its schema differs from that")
     adopt.add_argument("--dry-run", action="store_true", help="find the version, only")
@@ -151,10 +179,14 @@ def parser() -> argparse.ArgumentParser:
         )
         each.add_argument("--json", action="store_true", help="print one JSON document")
 
-    accept = command("accept", "record the text that the file of an applied migration has now")
+    accept = command("accept", "accept 0003")
     accept.add_argument("name", metavar="NAME", help="the migration, or its number")
 
-    new = command("new", "write the next numbered pair of files")
+    new = command(
+        "new",
+        "new add_isbn_to_books",
+        "new create_publishers name:string! city:text founded:dateonly",
+    )
     new.add_argument("name", metavar="NAME", help="words_like_these, or create_TABLE with columns")
     new.add_argument(
         "columns",
@@ -163,11 +195,15 @@ def parser() -> argparse.ArgumentParser:
         help=f"types: {', '.join(TYPES)}; ! is NOT NULL",
     )
 
-    seed = command("seed", "run a file of sample data as one transaction")
+    seed = command("seed", "seed              sql/seed.sql", "seed sql/more.sql")
     seed.add_argument(
         "file", metavar="FILE", nargs="?", default=str(DEFAULT_SEED), help="default: sql/seed.sql"
     )
     return top
+
+
+def _listed(commands: dict[str, str]) -> str:
+    return "\n".join(f"  {name:<8}{summary}" for name, summary in commands.items())
 
 
 def _count(text: str) -> int:

@@ -31,7 +31,7 @@ from catalog.migrations.losses import losses
 from catalog.migrations.migration import load_migrations, load_seed
 from catalog.migrations.new import write_new
 from catalog.migrations.session import Target
-from catalog.migrations.terminal import Terminal
+from catalog.migrations.terminal import Terminal, laid_out
 from catalog.settings import load_settings
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Command:
             text = explain.failed_on_scratch(error)
         else:
             text = explain.error_text(error, history=history, finished=finished)
-        print(text, file=sys.stderr)
+        print(laid_out(text, sys.stderr, failure=True), file=sys.stderr)
         if self.options.json and self.options.command in FORESIGHT:
             self.print_document({**self.partial, "error": document.error(error)})
         elif self.options.json:
@@ -155,8 +155,9 @@ class Command:
         if self.options.json:
             self.print_document(document.status(self.place, history, broken))
         else:
-            print(report.status_table(history, broken))
-            print(f"\n{self.place}: {report.status_summary(history)}")
+            columns = self.terminal.columns
+            self.say(report.status_table(history, broken, columns=columns))
+            self.say(f"\n{self.place}: {report.status_summary(history)}")
         in_order = not (history.pending or history.edited or broken)
         return 0 if in_order or not self.options.check else 1
 
@@ -188,15 +189,15 @@ class Command:
             self.print_document(document.run(self.place, runner.history, runner.finished))
         else:
             for line in report.warnings(runner.history, runner.finished):
-                print(line, file=sys.stderr)
-            print(report.outcome(runner.finished, runner.history, nothing=nothing))
+                print(laid_out(line, sys.stderr), file=sys.stderr)
+            self.say(report.outcome(runner.finished, runner.history, nothing=nothing))
         return 0
 
     def _would(self, planned: Sequence[tuple[str, str]]) -> int:
         if self.options.json and self._runner:
             self.print_document(document.run(self.place, self._runner.history, (), planned=planned))
         else:
-            print(report.dry_run([name for name, _ in planned], self.options.command))
+            self.say(report.dry_run([name for name, _ in planned], self.options.command))
         return 0
 
     def _ask(self, runner: Runner, scripts: Sequence[Script]) -> None:
@@ -216,7 +217,8 @@ class Command:
 
     def say(self, text: str) -> None:
         """Tell a person: on standard error, where standard output is for a document."""
-        print(text, file=sys.stderr if self.options.json else sys.stdout, flush=True)
+        out = sys.stderr if self.options.json else sys.stdout
+        print(laid_out(text, out), file=out, flush=True)
 
     @contextmanager
     def _entered(
@@ -225,6 +227,7 @@ class Command:
         """A runner on the configured database. Files are read before the database is touched."""
         if migrations is None:
             migrations = load_migrations(Path(self.options.dir))
+        self.terminal.align([each.name for each in migrations])
         with self.target() as target:
             if acting:
                 self.say(f"Working on {self.place}")
@@ -245,7 +248,7 @@ class Command:
         if not self.options.json:
             self.terminal.clear()
             for line in lines:
-                print(line, flush=True)
+                self.say(line)
 
     def print_document(self, value: dict[str, object]) -> None:
         """Print what `--json` asks for."""
@@ -273,7 +276,7 @@ class Command:
         self.place = url.place
         if url.pooled_host:
             note = f"{url.origin} names the pooler {url.pooled_host}; using the direct host instead"
-            print(note, file=sys.stderr)
+            print(laid_out(note, sys.stderr), file=sys.stderr)
         yield Target(url.conninfo, url.origin, url.place)
 
 

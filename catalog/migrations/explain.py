@@ -164,8 +164,8 @@ def _edited(edited: Edited) -> str:
             "",
             *(f"    {line}" for line in diff),
             "",
-            "Restore the file, and put the change into a new migration; or, if the database has",
-            f"the change already, record the new text: bin/migrate accept {edited.name}",
+            "Restore the file, and put the change into a new migration; or, if the database",
+            f"has the change already, record the new text: bin/migrate accept {edited.name}",
         ]
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-_LONGEST_EXCERPT = 120  # columns; a line of generated SQL can be as long as a book
+_LONGEST_EXCERPT = 76  # columns; with its indent it fits a terminal, where folding would hurt
 
 
 @dataclass(frozen=True)

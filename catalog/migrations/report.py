@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from catalog.migrations.plan import History
 
 _DONE = {"up": "applied", "down": "reverted"}
-_NAME_WIDTH = 40  # columns; longer names push what follows to the right
+NAME_WIDTH = 40  # columns, where there are no longer names
+_TOOK_WIDTH = 9
 _CHANGES = ("INSERT", "UPDATE", "DELETE", "MERGE", "COPY")
 
 
-def event_line(event: Event) -> str | None:
+def event_line(event: Event, name_width: int = NAME_WIDTH) -> str | None:
     """What happened, in a line; `None` for what is not worth one."""
     match event:
         case Finished(by_other=True):
-            return f"  {_DONE[event.direction]:<9} {event.name:<{_NAME_WIDTH}} by another runner"
+            return f"  {_DONE[event.direction]:<9} {event.name:<{name_width}} by another runner"
         case Finished():
             took = duration(event.duration_ms)
-            return f"  {_DONE[event.direction]:<9} {event.name:<{_NAME_WIDTH}} {took:>9}"
+            # A name that is longer takes room from what follows, which ends where the others do.
+            room = _TOOK_WIDTH - max(0, len(event.name) - name_width)
+            took = took.rjust(room)
+            return f"  {_DONE[event.direction]:<9} {event.name:<{name_width}} {took}"
         case Waiting(reason):
             return f"  waiting for {reason}"
         case Retrying(name, reason, _, blocked):
@@ -98,8 +102,13 @@ def warnings(history: History, finished: Sequence[Finished]) -> list[str]:
     return lines
 
 
-def status_table(history: History, broken: Entry | None = None) -> str:
-    """Every migration in a line: those applied in their order, then the pending ones."""
+def status_table(
+    history: History, broken: Entry | None = None, *, columns: int | None = None
+) -> str:
+    """Every migration in a line: those applied in their order, then the pending ones.
+
+    Where there are only so many columns, a long name has a line to itself.
+    """
     edited = {migration.name for migration in history.edited}
     missing = {row.name for row in history.missing}
     late = {migration.name for migration in history.late}
@@ -122,14 +131,15 @@ def status_table(history: History, broken: Entry | None = None) -> str:
         if broken.name not in {line[0] for line in lines}:
             lines.append((broken.name, "no file", "", ""))
         lines = [(*line[:3], note) if line[0] == broken.name else line for line in lines]
-    return table(("migration", "applied", "took", ""), lines)
+    return table(("migration", "applied", "took", ""), lines, columns)
 
 
 def status_summary(history: History) -> str:
     """The table's sum."""
-    pending = len(history.pending)
+    pending, edited = len(history.pending), len(history.edited)
     follows = f"{pending} pending: bin/migrate up" if pending else "nothing is pending"
-    return f"{len(history.applied)} applied, {follows}"
+    odd = f" ({edited} changed since)" if edited else ""
+    return f"{len(history.applied)} applied{odd}, {follows}"
 
 
 def empty_down(path: str) -> str:
@@ -165,13 +175,28 @@ def seeded(path: str, tags: Sequence[str]) -> str:
     return f"{path} ran: {count(changed, 'row')} changed."
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns."""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (header, *rows)
-    )
+def name_width(names: Sequence[str], columns: int | None) -> int:
+    """How wide the column of these names is, where a line has only so many columns."""
+    longest = max((*map(len, names), NAME_WIDTH))
+    if columns is None:
+        return longest
+    return max(1, min(longest, columns - _TOOK_WIDTH - len("  reverted   ")))
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None = None) -> str:
+    """Aligned columns, the last of which may go over the edge of a screen."""
+    cells = (header, *rows)
+    first, *widths, _ = (max(map(len, column)) for column in zip(*cells, strict=True))
+    if columns is not None:
+        first = max(len(header[0]), min(first, columns - sum(width + 2 for width in widths)))
+    lines = []
+    for name, *rest in cells:
+        if len(name) > first:
+            lines.append(name)
+            name = ""
+        padded = [cell.ljust(width) for cell, width in zip(rest, [*widths, 0], strict=True)]
+        lines.append("  ".join([name.ljust(first), *padded]).rstrip())
+    return "\n".join(lines)
 
 
 def duration(milliseconds: float) -> str:

@@ -66,13 +66,13 @@ def test_the_caret_stands_under_the_place(text: str, offset: int, source: str, u
     assert Position.of(text, offset).excerpt() == (source, under)
 
 
-@pytest.mark.parametrize("offset", [0, 59, 60, 61, 5000, 9_999])
+@pytest.mark.parametrize("offset", [0, 37, 38, 39, 5000, 9_999])
 def test_a_long_line_is_cut_down_to_what_is_around_the_place(offset: int) -> None:
     text = "".join(chr(ord("a") + number % 26) for number in range(10_000))
 
     source, under = Position.of(text, offset).excerpt()
 
-    assert len(source) <= 120
+    assert len(source) <= 76
     assert under == " " * (len(under) - 1) + "^"
     assert source[len(under) - 1] == text[offset]
 

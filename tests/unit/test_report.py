@@ -161,9 +161,39 @@ def test_a_database_newer_than_the_files_is_told_of() -> None:
     assert report.warnings(HISTORY, []) == []
 
 
+def test_a_name_too_long_for_the_screen_has_a_line_to_itself() -> None:
+    found = History([migration("0001_a"), migration("0002_" + "b" * 70)], [applied("0001_a")])
+
+    assert report.status_table(found, columns=80).splitlines() == [
+        "migration" + " " * 39 + "  applied                  took",
+        "0001_a   " + " " * 39 + "  2026-11-23 23:56:34 UTC  12 ms",
+        "0002_" + "b" * 70,
+        " " * 48 + "  pending",
+    ]
+
+
+def test_long_names_are_aligned_as_far_as_there_is_room() -> None:
+    names = ["0001_a", "0002_" + "b" * 45]
+
+    for columns, end in ((None, 72), (80, 72), (70, 70)):
+        width = report.name_width(names, columns)
+        lines = [report.event_line(Finished(name, "up", 12), width) for name in names]
+        assert {len(line or "") for line in lines} == {end}
+    assert report.name_width(["0001_a"], None) == 40
+
+
 def test_the_sum_of_the_table_says_what_to_do() -> None:
     assert report.status_summary(HISTORY) == "1 applied, 1 pending: bin/migrate up"
     assert report.status_summary(History([], [])) == "0 applied, nothing is pending"
+
+
+def test_the_sum_of_the_table_counts_what_was_changed() -> None:
+    edited = Migration("0001_a", 1, Script("0001_a.up.sql", "SELECT 'something else';"))
+
+    assert (
+        report.status_summary(History([edited], [applied("0001_a")]))
+        == "1 applied (1 changed since), nothing is pending"
+    )
 
 
 # --- Data

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tests.whole.projects import Project
 
 ERASE = "\r\x1b[K"
+COLOUR = re.compile(r"\x1b\[\d*m")
 _LONGEST = 60  # seconds
 _TAKE_TERMINAL = """
 import fcntl, os, sys, termios
@@ -45,8 +47,9 @@ class Shown:
 
     @property
     def lines(self) -> list[str]:
-        """The lines that stay."""
-        return [line.rpartition(ERASE)[2] for line in self.text.removesuffix("\n").split("\n")]
+        """The lines that stay, without their colours."""
+        text = COLOUR.sub("", self.text.removesuffix("\n"))
+        return [line.rpartition(ERASE)[2] for line in text.split("\n")]
 
 
 def on_terminal(

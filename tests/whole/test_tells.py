@@ -358,7 +358,7 @@ def test_a_long_index_build_shows_its_progress(project: Project, head: str) -> N
     concurrently = "CONCURRENTLY" if head else ""
     project.write({"1_i.up.sql": f"{head}CREATE INDEX {concurrently} ON t (slow(id));"})
 
-    shown = on_terminal(project, "up")
+    shown = on_terminal(project, "up", columns=200)
 
     assert shown.code == 0
     percentages = [
@@ -429,6 +429,34 @@ def test_no_color_means_no_colours(project: Project) -> None:
 
     assert shown.code == 1
     assert re.findall(r"\x1b\[[\d;]*m", shown.text) == []
+
+
+@pytest.mark.parametrize("columns", [80, pytest.param(200, marks=slow)])
+def test_a_terminal_has_colours_and_lines_that_fit_it(project: Project, columns: int) -> None:
+    names = ["1_a", "2_" + "b" * 50, "3_c"]
+    project.write({f"{name}.up.sql": f"CREATE TABLE t{name} (id int);" for name in names})
+
+    up = on_terminal(project, "up", "2", columns=columns)
+    status = on_terminal(project, "status", columns=columns)
+
+    assert (up.code, status.code) == (0, 0)
+    assert up.text.count("\x1b[32mapplied\x1b[m") == 2
+    assert "\x1b[33mpending\x1b[m" in status.text
+    for shown in (up, status):
+        assert max(map(len, shown.lines)) <= columns
+    done = [line for line in up.lines if line.startswith("  applied")]
+    assert len(done[0]) == len(done[1])
+
+
+def test_a_pipe_gets_plain_text_however_narrow_the_terminal_is(project: Project) -> None:
+    project.write({"1_a.up.sql": "SELECT 1;", "2_b.up.sql": f"SELECT {'1 + ' * 50} nope;"})
+
+    for done in (
+        project.migrate("up", env={"DATABASE_URL": project.database, "COLUMNS": "40"}),
+        project.migrate("status", env={"DATABASE_URL": project.database, "COLUMNS": "40"}),
+    ):
+        assert "\x1b" not in done.out + done.err
+        assert max(map(len, done.out.splitlines())) > 40
 
 
 def test_without_a_terminal_there_are_lines_at_the_start_and_the_end_only(
@@ -504,7 +532,7 @@ def losing(project: Project) -> Project:
     "answer", ["n\n", "\x04", *(pytest.param(each, marks=slow) for each in ("\n", "what?\n"))]
 )
 def test_down_names_what_will_be_lost_and_asks(losing: Project, answer: str) -> None:
-    shown = on_terminal(losing, "down", answer=answer)
+    shown = on_terminal(losing, "down", answer=answer, columns=200)
 
     assert shown.code == 1
     assert shown.lines[1 : 1 + len(LOST)] == LOST
@@ -546,7 +574,7 @@ def test_no_transaction_is_open_while_it_asks(losing: Project) -> None:
 
 @pytest.mark.parametrize("command", ["down", pytest.param("redo", marks=slow)])
 def test_yes_skips_the_question(losing: Project, command: str) -> None:
-    shown = on_terminal(losing, command, "--yes")
+    shown = on_terminal(losing, command, "--yes", columns=200)
 
     assert shown.code == 0
     assert shown.lines[1 : 1 + len(LOST)] == LOST

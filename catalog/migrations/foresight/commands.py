@@ -42,6 +42,7 @@ def check(command: Command) -> int:
     found: list[Checked] = []
     told: list[documents.Document] = []
     command.partial = {"scratch": None, "migrations": told}
+    width = command.terminal.align([each.name for each in migrations])
     with _rehearsal(command) as (scratch, rehearsal):
         command.place = scratch.target.place
         command.show([*words.servers(None, _server(scratch)), ""])
@@ -49,7 +50,7 @@ def check(command: Command) -> int:
         for each in run.run(migrations, since=options.since, seed=seed):
             found.append(each)
             told.append(documents.checked(each))
-            command.show(words.checked(each))
+            command.show(words.checked(each, width))
         command.show(words.roles_made(rehearsal.roles))
     command.show(["", words.check_sum(found, run.total)])
     _print_document(command)

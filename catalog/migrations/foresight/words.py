@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from catalog.migrations.migration import Script
     from catalog.migrations.plan import History
 
-_NAME_WIDTH = 40  # columns; longer names push what follows to the right
 # What a fact means that is not there.
 _UNSAID = {"valid": "yes", "ready": "yes", "validated": "yes", "enabled": "yes"}
 _UNSAID["grants"] = "the default"
@@ -60,9 +59,9 @@ def roles_made(roles: Sequence[str]) -> list[str]:
     return [f'  note: role "{role}" was not there, and was made for this' for role in roles]
 
 
-def checked(found: Checked) -> list[str]:
+def checked(found: Checked, name_width: int) -> list[str]:
     """What came of one migration."""
-    name = f"  {found.migration.name:<{_NAME_WIDTH}}"
+    name = f"  {found.migration.name:<{name_width}}"
     if found.with_rows and found.migration.down is None:
         lines = [f"{name} has no down file, and was not tried with rows"]
     elif found.is_sound and found.with_rows:
