@@ -17,6 +17,7 @@ _RESULTS = tuple(
         (r"^(\d+_\S+: .*  <- fails the plan)$", _BAD),
         (r"^\d+_\S+: (safe while the application runs)$", _GOOD),
         (r"^\d+_\S+: (.+)$", _ATTENTION),
+        (r"^ {6,}(blocks .+)$", _ATTENTION),
         (r"^  (applied) ", _GOOD),
         (r"^  (reverted) ", _ATTENTION),
         (r"^  \S+ +(sound.*|applies; .*)$", _GOOD),
@@ -36,6 +37,7 @@ _RESULTS = tuple(
         (r"(nothing is pending|all sound\.)$", _GOOD),
         (r"^(\d+ of \d+ migrations? not sound.*)$", _BAD),
         (r"^(ok):", _GOOD),
+        (r"^\s+(\^)$", _BAD),
     )
 )
 _FAILURES = tuple(
@@ -48,8 +50,8 @@ _FAILURES = tuple(
     )
 )
 
-# A word, or a command that is to be copied, with the blanks before it.
-_PIECE = re.compile(r" *(?:bin/(?:migrate|psql|serve|setup)\b[^;,(]*|[^ ]+)")
+# A word, or a command or code that is to be copied, with the blanks before it.
+_PIECE = re.compile(r" *(?:bin/(?:migrate|psql|serve|setup)\b[^;,(]*|`[^`]+`\S*|[^ ]+)")
 _LABEL = re.compile(r"[a-z]+ {2,}|(?:detail|hint|context|note): ")
 _CODE = re.compile(r"\x1b\[\d*m")
 

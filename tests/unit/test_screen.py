@@ -53,6 +53,13 @@ def test_a_command_to_be_copied_is_not_broken() -> None:
     ]
 
 
+def test_code_to_be_copied_is_not_broken() -> None:
+    assert plain("  safer: in a file that begins with `-- migrate: no-transaction`", 50) == [
+        "  safer: in a file that begins with",
+        "      `-- migrate: no-transaction`",
+    ]
+
+
 def test_a_word_that_is_too_long_is_left_whole() -> None:
     assert plain("in " + "/folder" * 20, 80) == ["in", "    " + "/folder" * 20]
 
@@ -92,6 +99,7 @@ def test_colours_take_no_room() -> None:
         ("0002_b: safe while the application runs", GREEN, "safe while the application runs"),
         ('0002_b: drops table "a"', YELLOW, 'drops table "a"'),
         ("0002_b: drops a  <- fails the plan", RED, "0002_b: drops a  <- fails the plan"),
+        ("        blocks writes on a, too", YELLOW, "blocks writes on a, too"),
         ("  0001_a                       sound", GREEN, "sound"),
         ("  0001_a                       not sound", RED, "not sound"),
         ("      table a is left behind", RED, "table a is left behind"),

@@ -155,6 +155,8 @@ def rendered(node: ast.AST) -> str | None:
         parts = [each.value if isinstance(each, ast.Constant) else "…" for each in node.values]
         return " ".join("".join(map(str, parts)).split())
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if re.fullmatch(r"\w+\[.*\]", node.value):
+            return None  # a type
         return " ".join(re.sub(r"%[sd]|\{\}", "…", node.value).split())
     return None
 
