@@ -157,7 +157,7 @@ def rendered(node: ast.AST) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if re.fullmatch(r"\w+\[.*\]", node.value):
             return None  # a type
-        return " ".join(re.sub(r"%[sd]|\{\}", "…", node.value).split())
+        return " ".join(re.sub(r"%[sdg]|\{\}", "…", node.value).split())
     return None
 
 
