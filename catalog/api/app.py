@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalog.api import endpoints, health
+from catalog.api import endpoints, health, page
 from catalog.api.health import Readiness
 from catalog.api.problems import HANDLERS
 from catalog.api.reading import REQUEST_TIMEOUT, Reader
@@ -74,8 +74,9 @@ def _routes() -> list[Route]:
         _Address("/books/{author_id}", endpoints.books_of_author),
         _Address("/authors", endpoints.authors),
         _Address("/authors/{author_id}", endpoints.author),
-        _Address("/", endpoints.greeting),
         _Address("/search", endpoints.search),
+        _Address("/", page.page_or_greeting),
+        _Address("/page/{name}", page.file),
         _Address("/openapi.json", endpoints.description),
         _Address("/livez", health.livez),
         _Address("/readyz", health.readyz),

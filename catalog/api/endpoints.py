@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import psycopg
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from catalog.api import conditional, parameters, queries
 from catalog.api.responses import StreamedList
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from catalog.api.reading import Reader
     from catalog.api.streaming import Stream
 
-GREETING = "Hello World! This is a book catalog."
 DESCRIPTION = resources.files("catalog.api").joinpath("openapi.json").read_bytes()
 
 _CACHING = {"Cache-Control": "no-cache"}
@@ -33,11 +32,6 @@ class State(TypedDict):
 
     reader: Reader
     readiness: Readiness
-
-
-async def greeting(_: Request[State]) -> Response:
-    """`GET /`: who is there."""
-    return PlainTextResponse(GREETING)
 
 
 async def description(request: Request[State]) -> Response:

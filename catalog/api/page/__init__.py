@@ -1,0 +1,71 @@
+"""The page for people who open the service in a browser: static files, and a client of the API.
+
+Nothing in them is rendered here. They need no build step, and nothing from elsewhere; what the
+policy forbids (inline scripts and styles, other hosts) they do not do.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+
+from catalog.api.conditional import entity_tag, is_unchanged
+from catalog.api.page.preference import prefers_html
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from starlette.requests import Request
+
+GREETING = "Hello World! This is a book catalog."
+
+_MEDIA_TYPES = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+}
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+_VARY = {"Vary": "Accept"}
+
+FILES = {
+    file.name: file.read_bytes()
+    for file in resources.files(__name__).iterdir()
+    if file.name.rpartition(".")[2] in _MEDIA_TYPES
+}
+
+
+async def page_or_greeting(request: Request[Any]) -> Response:
+    """`GET /`: the page for a browser, the greeting for everybody else."""
+    accept = ",".join(request.headers.getlist("accept"))
+    if prefers_html(accept):
+        return _file(request, "index.html", _VARY)
+    return PlainTextResponse(GREETING, headers=_VARY)
+
+
+async def file(request: Request[Any]) -> Response:
+    """`GET /page/{name}`: what belongs to the page."""
+    name = request.path_params["name"]
+    if name not in FILES:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return _file(request, name, {})
+
+
+def _file(request: Request[Any], name: str, headers: dict[str, str]) -> Response:
+    tag = entity_tag(FILES[name])
+    headers = {"ETag": tag, **_HEADERS, **headers}
+    if is_unchanged(request.scope["headers"], tag):
+        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
+    media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
+    return Response(FILES[name], HTTPStatus.OK, headers, media_type=media_type)
