@@ -13,6 +13,7 @@ const browse = document.querySelector("#browse");
 const detail = document.querySelector("#detail");
 const words = document.querySelector("#words");
 const said = document.querySelector("#said");
+const narrow = matchMedia("(max-width: 51.99rem)"); // as in style.css: one part at a time
 
 const drawing = new Map(); // what ends the drawing of a part of the page
 let shown = {}; // what the address said last
@@ -118,7 +119,8 @@ async function learn(writers, authors, books, ask, signal) {
 }
 
 async function showAuthor(id, chosen) {
-  if (chosen) scrollTo(0, 0);
+  if (narrow.matches) scrollTo(0, 0);
+  else detail.scrollTo(0, 0);
   await draw(detail, async (ask) => {
     const [author, books] = await Promise.all([
       ask(`authors/${id}`),
@@ -141,7 +143,7 @@ async function showNobody(left) {
   document.title = NAME;
   await draw(detail, () => [notice("Choose an author", "Their books are shown here.")]);
   if (!left) return;
-  scrollTo(0, listed);
+  if (narrow.matches) scrollTo(0, listed);
   browse.querySelector(`a[data-author="${left}"]`)?.focus({ preventScroll: true });
 }
 
