@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.odd_values import OURS_ALONE, TEXTS, TIMES
 from tests.serving import insert, served
+from tests.whole.npm import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,18 +33,7 @@ NEW_YEAR = "2026-01-01 00:00:00+00"
 @pytest.fixture(scope="session")
 def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The guide's application with its packages, installed once for all workers."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    guide = folder / "guide"
-    with (folder / "guide.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not guide.exists():
-            unfinished = folder / "guide.unfinished"
-            shutil.copytree(GUIDE, unfinished, ignore=shutil.ignore_patterns("node_modules"))
-            run(["npm", "ci", "--no-audit", "--no-fund"], unfinished)
-            unfinished.rename(guide)
-    return guide
+    return installed(GUIDE, tmp_path_factory)
 
 
 def test_the_first_two_migrations_make_what_sequelize_makes(

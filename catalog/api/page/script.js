@@ -41,11 +41,11 @@ function follow() {
   const before = shown;
   shown = read(location.hash);
   if (words.value.trim() !== shown.q.trim()) words.value = shown.q;
+  if (!before.author) listed = scrollY;
   document.body.classList.toggle("with-author", shown.author !== "");
   if (shown.q !== before.q) void (shown.q.trim() ? showFound(shown.q) : showAuthors());
   else linkAll();
   if (shown.author === before.author) return;
-  if (!before.author) listed = scrollY;
   void (shown.author ? showAuthor(shown.author, "author" in before) : showNobody(before.author));
 }
 
@@ -121,22 +121,23 @@ async function learn(writers, authors, books, ask, signal) {
 async function showAuthor(id, chosen) {
   if (narrow.matches) scrollTo(0, 0);
   else detail.scrollTo(0, 0);
+  const name = heading(2, "");
+  name.tabIndex = -1;
   await draw(detail, async (ask) => {
     const [author, books] = await Promise.all([
       ask(`authors/${id}`),
       ask(`books/${id}?limit=${BOOKS}`),
     ]);
-    const name = heading(2, nameOf(author.data));
-    name.tabIndex = -1;
+    name.textContent = nameOf(author.data);
     document.title = `${name.textContent} – ${NAME}`;
     const items = ({ data }) => [["Books", data.map(cover)]];
     const shelf = books.data.length
       ? await pages(books, items, ask, 3, "More books")
       : [heading(3, "Books"), notice("No books yet", "Nothing by this author is in the catalog.")];
-    // After a link was followed, whoever cannot see the page is to hear where they are.
-    if (chosen) queueMicrotask(() => name.focus({ preventScroll: true }));
     return [back(), name, element("p", { className: "bio" }, author.data.bio ?? ""), ...shelf];
   });
+  // After a link was followed, whoever cannot see the page is to hear where they are.
+  if (chosen) name.focus({ preventScroll: true });
 }
 
 async function showNobody(left) {

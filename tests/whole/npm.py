@@ -1,0 +1,38 @@
+"""Packages from npm, installed once for all workers of a run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def installed(source: Path, factory: pytest.TempPathFactory) -> Path:
+    """A copy of that folder with the packages that its lock names."""
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    copy = folder / f"npm-{source.name}"
+    with copy.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not copy.exists():
+            unfinished = copy.with_suffix(".unfinished")
+            shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("node_modules"))
+            done = subprocess.run(
+                ["npm", "ci", "--no-audit", "--no-fund"],
+                cwd=unfinished,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stdout
+            unfinished.rename(copy)
+    return copy
