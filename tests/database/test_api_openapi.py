@@ -11,6 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from catalog.api.app import create_app
+from catalog.api.page import FILES
 from catalog.settings import ROOT
 from tests.odd_values import TEXTS, TIMES
 from tests.serving import insert, served
@@ -40,6 +41,12 @@ def test_it_describes_every_address_and_its_methods() -> None:
         assert set(path) - {"parameters"} == {"get", "head", "options"}
         assert path["get"]["responses"] == path["head"]["responses"]
         assert path["get"].get("parameters") == path["head"].get("parameters")
+
+
+def test_it_names_every_file_of_the_page() -> None:
+    names = DESCRIPTION["components"]["parameters"]["FileName"]["schema"]["enum"]
+
+    assert set(names) == set(FILES)
 
 
 def test_its_references_lead_somewhere_and_nothing_is_left_over() -> None:
@@ -74,7 +81,7 @@ def test_schemathesis_finds_nothing(catalog_database: str, tmp_path: Path) -> No
 
     assert done.returncode == 0, done.stdout
     assert "No issues found" in done.stdout
-    assert "Tested: 23" in done.stdout
+    assert "Tested: 26" in done.stdout
 
 
 def references(value: object) -> Iterator[str]:
