@@ -18,10 +18,10 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from catalog.api import queries
 from catalog.api.app import create_app
 from catalog.api.conditional import entity_tag
 from catalog.serve import serve
+from tests import plain_queries
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def constant(conninfo: str) -> Starlette:
     """An application that knows one answer."""
     with psycopg.connect(conninfo) as connection:
-        [body] = connection.execute(queries.AUTHORS).fetchone() or [""]
+        [body] = connection.execute(plain_queries.AUTHORS).fetchone() or [""]
     headers = {"ETag": entity_tag(body.encode()), "Cache-Control": "no-cache"}
 
     async def authors(_: Request) -> Response:
@@ -46,7 +46,7 @@ def alone(conninfo: str) -> Starlette:
 
     async def books(request: Request[State]) -> Response:
         author_id = int(request.path_params["author_id"])
-        body = await request.state["reader"].read(queries.BOOKS_OF_AUTHOR, [author_id])
+        body = await request.state["reader"].read(plain_queries.BOOKS_OF_AUTHOR, [author_id])
         headers = {"ETag": entity_tag(body), "Cache-Control": "no-cache"}
         return Response(body, 200, headers, media_type="application/json")
 

@@ -34,23 +34,6 @@ _TIMES = {
     "updated_at": sql.SQL(_TIME).format(column=sql.Identifier("updatedAt")),
 }
 
-_AUTHORS = """
-    SELECT '[' || coalesce(string_agg(row_to_json(author)::text, ',' ORDER BY author.id), '') || ']'
-      FROM (
-               SELECT id, name, bio, {created_at}, {updated_at}
-                 FROM "Authors"
-           ) AS author
-"""
-
-_BOOKS_OF_AUTHOR = """
-    SELECT '[' || coalesce(string_agg(row_to_json(book)::text, ',' ORDER BY book.id), '') || ']'
-      FROM (
-               SELECT id, title, "authorId", {created_at}, {updated_at}
-                 FROM "Books"
-                WHERE "authorId" = %s
-           ) AS book
-"""
-
 _AUTHOR = """
     SELECT coalesce(
                (
@@ -173,12 +156,6 @@ LIMITS = b"""
 """
 """Until the end of the transaction, nothing can be written, and no statement runs on after so many
 milliseconds."""
-
-AUTHORS: bytes = sql.SQL(_AUTHORS).format(**_TIMES).as_bytes()
-"""One value: the array of all authors, by id."""
-
-BOOKS_OF_AUTHOR: bytes = sql.SQL(_BOOKS_OF_AUTHOR).format(**_TIMES).as_bytes()
-"""One value: the array of one author's books, by id; the parameter is the author's id."""
 
 AUTHOR: bytes = sql.SQL(_AUTHOR).format(**_TIMES).as_bytes()
 """One value: the object of one author, or nothing; the parameter is the author's id."""

@@ -19,10 +19,11 @@ import httpx
 import psycopg
 import pytest
 
-from catalog.api import queries, responses, streaming
+from catalog.api import responses, streaming
 from catalog.api.lists import BUFFERED
 from catalog.api.reading import Reader
 from catalog.api.streaming import MOST_STREAMS, Stream, TooManyStreams
+from tests import plain_queries
 from tests.database.test_api_outages import backends, terminate, wait_until
 from tests.serving import served
 from tests.whole.servers import free_port
@@ -102,7 +103,7 @@ def test_a_list_of_any_length_is_the_same_to_the_byte(catalog_database: str, cou
             found = await reader.books_of_author(1)
             body = await whole(found)
             assert isinstance(found, bytes) is (len(body) <= BUFFERED)
-            assert body == await reader.read(queries.BOOKS_OF_AUTHOR, [1])
+            assert body == await reader.read(plain_queries.BOOKS_OF_AUTHOR, [1])
             assert len(json.loads(body)) == count
 
     asyncio.run(run())
@@ -115,7 +116,7 @@ def test_so_are_all_authors(catalog_database: str, count: int) -> None:
     async def run() -> None:
         async with Reader(catalog_database) as reader:
             body = await whole(await reader.authors())
-            assert body == await reader.read(queries.AUTHORS)
+            assert body == await reader.read(plain_queries.AUTHORS)
             assert len(json.loads(body)) == count
 
     asyncio.run(run())
@@ -135,7 +136,7 @@ def test_long_items_come_in_blocks_that_a_slow_reader_can_take(catalog_database:
                 assert isinstance(found, Stream)
                 blocks = [block async for block in found]
                 assert max(map(len, blocks)) <= 128 * 1024
-                whole = await reader.read(queries.BOOKS_OF_AUTHOR, [author])
+                whole = await reader.read(plain_queries.BOOKS_OF_AUTHOR, [author])
                 assert b"".join(blocks) == whole
 
     asyncio.run(run())
@@ -162,7 +163,7 @@ def test_long_and_short_ones_that_wait_together_all_come(catalog_database: str) 
             found = await asyncio.gather(*map(reader.books_of_author, asked))
             bodies = await asyncio.gather(*map(whole, found))
             for author, body in zip(asked, bodies, strict=True):
-                assert body == await reader.read(queries.BOOKS_OF_AUTHOR, [author])
+                assert body == await reader.read(plain_queries.BOOKS_OF_AUTHOR, [author])
             streams = [one for one in found if isinstance(one, Stream)]
             assert len({id(one) for one in streams}) == len(streams) == 5
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from catalog.api import queries
 from catalog.api.reading import Reader
+from tests import plain_queries
 from tests.database.test_api_long_lists import books, whole
 from tests.serving import served
 from tests.whole.pooler import pooler
@@ -65,14 +65,14 @@ def test_statements_that_get_lost_are_noticed_and_no_more_are_prepared(
     async def run() -> None:
         async with Reader(catalog_database) as reader:
             await reader._pool.wait()  # it has one connection now, and needs no other
-            before = await reader.read(queries.BOOKS_OF_AUTHOR, [1])
+            before = await reader.read(plain_queries.BOOKS_OF_AUTHOR, [1])
             if state == "26000":
                 await reader.read(b"DEALLOCATE ALL")
             else:
                 async with reader._pool.connection() as connection:
                     connection.prepared.clear()
             for _ in range(3):
-                assert await reader.read(queries.BOOKS_OF_AUTHOR, [1]) == before
+                assert await reader.read(plain_queries.BOOKS_OF_AUTHOR, [1]) == before
                 assert await reader.books_of_author(1) == before
             found = await reader.read(b"SELECT count(*) FROM pg_prepared_statements")
             assert found == b"0"

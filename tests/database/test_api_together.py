@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from catalog.api import batching, queries
+from catalog.api import batching
 from catalog.api.reading import Reader
+from tests import plain_queries
 from tests.database.test_api_outages import backends, locked, unlock, wait_until
 from tests.odd_values import TEXTS, TIMES
 from tests.serving import insert, served
@@ -108,10 +109,10 @@ def test_the_rows_of_a_batch_are_those_of_each_key(catalog_database: str) -> Non
     async def test(reader: Reader) -> None:
         # The first to ask goes alone; the others wait.
         together = await asyncio.gather(*map(reader.books_of_author, [1, *keys]))
-        alone = [await reader.read(queries.BOOKS_OF_AUTHOR, [key]) for key in [1, *keys]]
+        alone = [await reader.read(plain_queries.BOOKS_OF_AUTHOR, [key]) for key in [1, *keys]]
         assert together == alone
         assert together.count(b"[]") == len(keys) - 7 - 2
-        assert await reader.authors() == await reader.read(queries.AUTHORS)
+        assert await reader.authors() == await reader.read(plain_queries.AUTHORS)
 
     reading(catalog_database, test)
 
