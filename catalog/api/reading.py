@@ -137,6 +137,7 @@ class Reader:
         """
         value = b""
         deadline = time.monotonic() + self._timeout
+        limit = timeout(self._timeout)
 
         async def read(connection: Connection, prepare: bool) -> None:
             nonlocal value
@@ -146,11 +147,11 @@ class Reader:
                     connection, query, parameters, prepare=prepare, seconds=left
                 )
             except CancelledError:
-                if time.monotonic() < deadline:
-                    await statements.stop(connection)
-                else:
+                if limit.expired():
                     # The server has ended the query by now, if there is a server.
                     await connection.close()
+                else:
+                    await statements.stop(connection)
                 raise
 
         async def wait() -> None:
@@ -158,7 +159,7 @@ class Reader:
                 raise TooManyWaiting(MOST_READS)
             self._reads += 1
             try:
-                async with timeout(self._timeout):
+                async with limit:
                     await self._patiently(read)
             finally:
                 self._reads -= 1
