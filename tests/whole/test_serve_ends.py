@@ -63,7 +63,7 @@ def test_under_load_no_request_that_was_read_is_dropped(
     assert len(lines) == count.answered
     assert count.answered + count.closed_kept + count.closed_fresh == count.sent
     assert (count.otherwise, count.refused) == (0, 55)
-    assert count.sent > 500
+    assert count.sent > 2 * 55
     assert count.closed_kept <= 2  # those that cross the end of an idle connection on their way
     assert took < 10
 
