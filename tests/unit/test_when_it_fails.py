@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import catalog.errors
+from catalog.api import page
 from catalog.errors import Advised, CatalogError, MigrationError
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ NO_MESSAGES = {
     "Hello World! This is a book catalog.",
     "… long lists are being read, and no more are at once",  # the answer has its own words
     "try again when one has ended",
+    "try again when it has answered them",
+    page._HEADERS["Content-Security-Policy"],
     "GET, HEAD, OPTIONS",
     "applied_at timestamp with time zone",
     "the embedded Postgres (data in …)",
