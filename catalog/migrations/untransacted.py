@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # "… cannot run inside a transaction block", and a COMMIT inside a procedure.
 NEEDS_NO_TRANSACTION = ("25001", "2D000")
 
+# What may commit on its way.
+MAY_COMMIT = ("CALL", "DO")
+
 # The statements at the head of every step, without those that set timeouts.
 _HEAD = ("BEGIN", "SET", "RESET", "RESET", "guard", "ledger", *JOURNAL_CREATION, "claim")
 
@@ -97,7 +100,7 @@ class UntransactedScript:
         statement = self._script.statements[self.done]
         number, run = self.done + 1, self._session.run
         entry = Entry(self._name, self._direction, number, "started", run, statement.text)
-        alone = statement.first_words(1)[0] in ("CALL", "DO")
+        alone = statement.first_words(1)[0] in MAY_COMMIT
         reply, blocked = Reply([], [], None), None
         if not alone:
             # The note of a statement that is whole commits together with it.

@@ -321,6 +321,35 @@ def test_plan_says_what_the_pending_migrations_will_do(library: Library) -> None
     assert "rewrite" not in done.out
 
 
+@pytest.mark.parametrize(
+    ("script", "limit"),
+    [
+        ("CREATE INDEX CONCURRENTLY i ON t (a);", "none"),
+        ("-- migrate: no-transaction\nDO $$ BEGIN COMMIT; END $$;", "none"),
+        (
+            "-- migrate: no-transaction\nALTER TABLE t ADD b int; DO $$ BEGIN END $$;",
+            "2s, none for",
+        ),
+        ("-- migrate: no-transaction lock_timeout=5s\nDO $$ BEGIN COMMIT; END $$;", "5s"),
+        ("DO $$ BEGIN END $$;", "2s"),
+    ],
+    ids=["concurrently", "commit", "mixed", "head", "transaction"],
+)
+def test_plan_says_which_lock_timeout_will_hold(project: Project, script: str, limit: str) -> None:
+    project.write({"0001_t.up.sql": "CREATE TABLE t (a int);"})
+    project.succeed("up")
+    say = "RAISE NOTICE 'limit %', current_setting('lock_timeout');"
+    project.write({"0002_x.up.sql": script.replace("BEGIN", f"BEGIN {say}")})
+
+    planned = project.succeed("plan").out
+    applied = project.succeed("up").out
+
+    assert f"    lock_timeout {limit}" in planned
+    # A database's own setting would hold; here it has none.
+    real = "0" if "none" in limit else limit
+    assert "limit" not in applied or f"limit {real}\n" in applied
+
+
 def test_plan_has_a_document(library: Library) -> None:
     library.project.succeed("up", "1")
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from catalog.database import send
 from catalog.migrations.foresight.hazards import Verdict, judge
+from catalog.migrations.foresight.sizes import listed
 from catalog.migrations.foresight.trace import Tracer
 from catalog.migrations.preamble import timeouts
+from catalog.migrations.untransacted import MAY_COMMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,13 +81,30 @@ def read_sizes(connection: psycopg.Connection) -> Sizes:
     return found
 
 
-def _timeouts(script: Script) -> dict[str, str]:
+def _timeouts(script: Script, facts: Sequence[StatementFacts]) -> dict[str, str]:
     """The limits that will hold, as far as the script does not set them itself on its way."""
     limits = timeouts(script)
+    if alone := _without_lock_timeout(script, facts):
+        numbers = f"statement{'s' * (len(alone) > 1)} {listed(list(map(str, alone)))}"
+        every = len(alone) == len(facts)
+        limits["lock_timeout"] = (
+            "none" if every else f"{limits['lock_timeout']}, none for {numbers}"
+        )
     for number, statement in enumerate(script.statements, start=1):
         if statement.begins("SET") and (named := set(limits) & _names_set(statement)):
             limits |= dict.fromkeys(named, f"set by statement {number}")
     return limits
+
+
+def _without_lock_timeout(script: Script, facts: Sequence[StatementFacts]) -> list[int]:
+    """The statements for which the runner sets none: those that it runs in no transaction.
+
+    On empty tables code need not come as far as its COMMIT.
+    """
+    if "lock_timeout" in script.timeouts:
+        return []
+    by_tag = () if script.transactional else MAY_COMMIT
+    return [each.number for each in facts if each.alone or each.tag in by_tag]
 
 
 def _names_set(statement: Statement) -> set[str]:
@@ -114,4 +133,4 @@ def forecasts(
             transactional=migration.up.transactional,
             allowed=migration.up.allowed,
         )
-        yield Forecast(migration, facts, verdict, sizes, _timeouts(migration.up))
+        yield Forecast(migration, facts, verdict, sizes, _timeouts(migration.up, facts))
