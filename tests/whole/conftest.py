@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from catalog.embedded import embedded_bindir
+from tests.whole.guides import GUIDE
+from tests.whole.npm import installed
 from tests.whole.projects import Project
 from tests.whole.servers import Address, password_server
 from tests.whole.trees import Tree, copied_tree
@@ -43,3 +47,9 @@ def guarded() -> Iterator[Address]:
     """A server that asks for a password, on a port of 127.0.0.1."""
     with password_server(embedded_bindir(), initdb_options=_LOCALE) as (_, address):
         yield address
+
+
+@pytest.fixture(scope="session")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The guide's application with its packages."""
+    return installed(GUIDE, tmp_path_factory)

@@ -27,6 +27,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from catalog.embedded import EmbeddedServer, embedded_bindir
 from catalog.settings import ROOT
 from tests.whole.documents import Document, File, Tried, rewritten
+from tests.whole.guides import database_variables, install_guide
+from tests.whole.servers import free_port
 from tests.whole.trees import copied_tree
 
 if TYPE_CHECKING:
@@ -37,8 +39,11 @@ if TYPE_CHECKING:
 DOCS = ROOT / "docs"
 LARGE = Path(__file__).parent / "large_catalog.sql"
 
-HOME, CLONE = "/home/you", "/home/you/catalog"
-"""Where readers are taken to be."""
+HOME, CLONE_NAME, GUIDE_NAME = "/home/you", "catalog", "book-catalog"
+"""Where readers are taken to be, and what the folders beside each other are called there."""
+
+_PORTS = ("3000", "4000")
+"""Which documents use, and for which free ones are taken."""
 
 _LONGEST = 300  # seconds; a command that takes longer hangs
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -52,9 +57,12 @@ class Terms:
     """How many of its blocks, by language, cannot be run or are no files."""
     sections_apart: bool = False
     """Whether each section begins anew, on a catalog with many rows."""
+    beside_guide: bool = False
+    """Whether the application of the Sequelize guide lies beside the clone."""
 
 
 TERMS: dict[str, Terms] = {
+    "from-sequelize.md": Terms({"nginx": 1}, beside_guide=True),
     "safe-migrations.md": Terms(sections_apart=True),
 }
 
@@ -62,16 +70,19 @@ TERMS: dict[str, Terms] = {
 class Shell:
     """A bash in a copy of the tree, as long as it is entered, that remembers where it is."""
 
-    def __init__(self, tree: Tree, conninfo: str) -> None:
+    def __init__(self, tree: Tree, conninfo: str, guide: Path | None) -> None:
         named = conninfo_to_dict(conninfo)
         place = f'database "{named["dbname"]}" on {named["host"]}'
         self._spoken = {
             place: 'database "catalog" on db.example.com',
-            str(tree.path): CLONE,
+            str(tree.path): f"{HOME}/{CLONE_NAME}",
             str(tree.home): HOME,
         }
+        self._ports = {port: str(free_port()) for port in _PORTS}
         self._tree = tree
-        self._conninfo = conninfo
+        self._environment = {"DATABASE_URL": conninfo, **database_variables(conninfo)}
+        if guide:
+            (tree.path.parent / GUIDE_NAME).symlink_to(guide)
         self._written: list[Path] = []
         self.folder = tree.path
 
@@ -79,7 +90,7 @@ class Shell:
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=self._tree.path,
-            env=self._tree.environment(DATABASE_URL=self._conninfo),
+            env=self._tree.environment(**self._environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -106,6 +117,8 @@ class Shell:
         assert self._process.stdin
         assert self._process.stdout
         end = f"end-of-{time.monotonic_ns()}"
+        for port, free in self._ports.items():
+            command = re.sub(rf"\b{port}\b", free, command)
         script = f"{{ {command}\n}} </dev/null\nprintf '\\n{end} %d %s\\n' $? \"$PWD\"\n"
         self._process.stdin.write(script.encode())
         self._process.stdin.flush()
@@ -120,6 +133,8 @@ class Shell:
         text = seen[: found.start()].decode()
         for real, spoken in self._spoken.items():
             text = text.replace(real, spoken)
+        for port, free in self._ports.items():
+            text = re.sub(rf"\b{free}\b", port, text)
         lines = text.splitlines()
         while lines and not lines[-1]:
             lines.pop()
@@ -127,11 +142,19 @@ class Shell:
 
 
 def tried(
-    document: Document, server: EmbeddedServer, tree: Tree, *, section: int | None
+    document: Document,
+    server: EmbeddedServer,
+    tree: Tree,
+    *,
+    section: int | None = None,
+    guide: Path | None = None,
 ) -> Iterator[Tried]:
-    """Do what a document says in one of its sections, on a catalog with many rows; or in all."""
+    """Do what a document says in one of its sections, on a catalog with many rows; or in all.
+
+    `guide` is a folder with the application of the Sequelize guide.
+    """
     large = section is not None
-    with _database(server, tree, large=large) as conninfo, Shell(tree, conninfo) as shell:
+    with _database(server, tree, large=large) as conninfo, Shell(tree, conninfo, guide) as shell:
         for step in document.steps:
             if large and section != step.section:
                 continue
@@ -180,16 +203,20 @@ def _large_catalog(server: EmbeddedServer, tree: Tree) -> str:
 
 def main(paths: list[str]) -> None:
     """Write what commands really print into documents."""
-    with copied_tree() as tree, tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedServer(Path(folder), bindir=embedded_bindir(), settings=_FAST) as server:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with EmbeddedServer(home, bindir=embedded_bindir(), settings=_FAST) as server:
             for path in map(Path, paths):
                 text = path.read_text()
-                document = Document.parse(text)
-                apart = TERMS.get(path.name, Terms()).sections_apart
-                found = []
-                for section in document.sections() if apart else [None]:
-                    found += list(tried(document, server, tree, section=section))
+                terms = TERMS.get(path.name, Terms())
+                document, found = Document.parse(text), []
+                guide = home / "guide" if terms.beside_guide else None
+                if guide and not guide.exists():
+                    install_guide(guide)
+                with copied_tree(CLONE_NAME) as tree:
+                    for section in document.sections() if terms.sections_apart else [None]:
+                        found += list(tried(document, server, tree, section=section, guide=guide))
                 path.write_text(rewritten(text, found))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.whole.documents import Document
-from tests.whole.readers import DOCS, TERMS, Terms, tried
+from tests.whole.readers import CLONE_NAME, DOCS, TERMS, Terms, tried
 from tests.whole.trees import copied_tree
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ def terms(name: str) -> Terms:
     return TERMS.get(name, Terms())
 
 
-WHOLE = [name for name in DOCUMENTS if not terms(name).sections_apart]
+WHOLE = [
+    pytest.param(name, marks=[pytest.mark.slow] * terms(name).beside_guide)
+    for name in DOCUMENTS
+    if not terms(name).sections_apart
+]
 SECTIONS = [
     pytest.param(name, section, id=f"{name}: {document.headings[section]}")
     for name, document in DOCUMENTS.items()
@@ -35,7 +39,7 @@ SECTIONS = [
 @pytest.fixture(scope="session")
 def reader() -> Iterator[Tree]:
     """A tree for all sections that begin anew: they leave it as it was."""
-    with copied_tree() as tree:
+    with copied_tree(CLONE_NAME) as tree:
         yield tree
 
 
@@ -46,10 +50,13 @@ def test_what_is_only_read_is_counted(name: str) -> None:
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_document_says_what_happens(
-    embedded_server: EmbeddedServer, own_tree: Tree, name: str
+    request: pytest.FixtureRequest, embedded_server: EmbeddedServer, name: str
 ) -> None:
-    for each in tried(DOCUMENTS[name], embedded_server, own_tree, section=None):
-        assert each.agrees, each.says
+    guide = request.getfixturevalue("guide") if terms(name).beside_guide else None
+
+    with copied_tree(CLONE_NAME) as tree:
+        for each in tried(DOCUMENTS[name], embedded_server, tree, guide=guide):
+            assert each.agrees, each.says
 
 
 @pytest.mark.few(4)

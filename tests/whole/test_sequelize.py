@@ -6,34 +6,26 @@ import json
 import os
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from tests.odd_values import OURS_ALONE, TEXTS, TIMES
 from tests.serving import insert, served
-from tests.whole.npm import installed
+from tests.whole.guides import GUIDE, database_variables, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from catalog.embedded import EmbeddedServer
     from tests.whole.trees import Tree
 
 pytestmark = pytest.mark.slow
 
-GUIDE = Path(__file__).parent / "sequelize"
 NEW_YEAR = "2026-01-01 00:00:00+00"
-
-
-@pytest.fixture(scope="session")
-def guide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The guide's application with its packages, installed once for all workers."""
-    return installed(GUIDE, tmp_path_factory)
 
 
 def test_the_first_two_migrations_make_what_sequelize_makes(
@@ -174,26 +166,3 @@ def express(guide: Path, conninfo: str) -> Iterator[httpx.Client]:
                 yield client
         finally:
             process.terminate()
-
-
-def database_variables(conninfo: str) -> dict[str, str]:
-    named = conninfo_to_dict(conninfo)
-    return {
-        "DB_HOST": str(named["host"]),
-        "DB_USER": str(named["user"]),
-        "DB_NAME": str(named["dbname"]),
-    }
-
-
-def run(command: list[str], folder: Path, **variables: str) -> str:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout

@@ -1,4 +1,4 @@
-// The guide's service, on a port that it prints; and, beyond the guide, a way to write.
+// The guide's service, on PORT or a free one, which it prints; and, beyond the guide, a way to write.
 const express = require("express");
 
 const { Author, Book } = require("./models");
