@@ -81,11 +81,12 @@ class MigrationError(CatalogError):
 
 @dataclass(frozen=True)
 class Blocker:
-    """A server process that holds what a script waits for."""
+    """A server process that holds what a script waits for; a prepared transaction has pid 0."""
 
     pid: int
     application: str
     state: str
+    """Empty where our role may not see it, nor what follows."""
     seconds: int
     """How long its transaction has been open."""
     query: str

@@ -227,9 +227,12 @@ def blocked_by(blocked: Blocked) -> str:
 
 def _blocker(blocker: Blocker) -> str:
     if not blocker.pid:
-        return blocker.state
+        return "a prepared transaction"
     query = "".join(char if char.isprintable() else " " for char in blocker.query)
     application = f" ({blocker.application})" if blocker.application else ""
+    if not blocker.state:
+        hidden = "what it does, only members of pg_read_all_stats may see"
+        return f"process {blocker.pid}{application}; {hidden}"
     return (
         f"process {blocker.pid}{application}, {blocker.state} in a transaction of"
         f" {duration(blocker.seconds * 1000)}: {query}"

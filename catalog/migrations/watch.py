@@ -36,7 +36,7 @@ _LAST_LOOK = 2.0  # seconds that the end of a run waits for a look
 _LOOK = """
     SELECT blocking.pid,
            coalesce(blocker.application_name, ''),
-           coalesce(blocker.state, 'a prepared transaction'),
+           coalesce(blocker.state, ''),
            coalesce(extract(epoch FROM clock_timestamp() - blocker.xact_start)::bigint, 0),
            left(split_part(coalesce(blocker.query, ''), E'\\n', 1), 80)
       FROM pg_stat_activity AS worker

@@ -82,6 +82,22 @@ def test_readers_are_held_up_for_two_seconds_at_most(table: Project, head: str) 
     assert table.applied == ["1_n"]
 
 
+def test_a_role_that_may_not_see_what_others_do_is_told_so(table: Project) -> None:
+    [(role,)] = table.query("SELECT 'role_of_' || current_database()")
+    table.query(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}")
+    table.query(f"ALTER TABLE t OWNER TO {role}")
+    table.write({"1_n.up.sql": f"-- migrate: lock_timeout=1500ms\n{ADD_COLUMN}"})
+    with holding(table, "SELECT 1 FROM t", application="the holder") as pid:
+        failed = table.fail("up", "--wait", "0", "--database-url", f"{table.database} user={role}")
+
+    table.query(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
+    table.query(f"DROP ROLE {role}")
+    assert (
+        f"It waited for process {pid} (the holder); what it does, only members of pg_read_all_stats"
+        " may see"
+    ) in failed.err
+
+
 def test_what_ran_before_the_wait_is_rolled_back_and_done_once(table: Project) -> None:
     table.write(
         {
