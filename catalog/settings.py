@@ -23,8 +23,15 @@ from catalog.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The repository: where `.env`, `.catalog/` and `sql/` are."""
+_CODE = Path(__file__).resolve().parent.parent
+
+IS_CLONE = (_CODE / "bin/migrate").exists()
+"""Whether this is the repository, and not a package that somebody installed."""
+
+ROOT = _CODE if IS_CLONE else Path.cwd()
+"""Where `.env`, `.catalog/` and `sql/` are: the repository; of a package, the current folder."""
+
+COMMAND = "bin/migrate" if IS_CLONE else "migrate"
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = "3000"

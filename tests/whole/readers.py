@@ -32,7 +32,7 @@ from tests.whole.servers import free_port
 from tests.whole.trees import copied_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.whole.trees import Tree
 
@@ -59,10 +59,14 @@ class Terms:
     """Whether each section begins anew, on a catalog with many rows."""
     beside_guide: bool = False
     """Whether the application of the Sequelize guide lies beside the clone."""
+    slow: bool = False
+    roles: tuple[str, ...] = ()
+    """Those that it makes; they belong to the server, and have to go after the database."""
 
 
 TERMS: dict[str, Terms] = {
-    "from-sequelize.md": Terms({"nginx": 1}, beside_guide=True),
+    "from-sequelize.md": Terms({"nginx": 1}, beside_guide=True, slow=True),
+    "in-your-own-project.md": Terms(slow=True, roles=("shop_migrator", "shop_app")),
     "safe-migrations.md": Terms(sections_apart=True),
 }
 
@@ -80,7 +84,13 @@ class Shell:
         }
         self._ports = {port: str(free_port()) for port in _PORTS}
         self._tree = tree
-        self._environment = {"DATABASE_URL": conninfo, **database_variables(conninfo)}
+        # How this machine reaches its package index.
+        index = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        self._environment = {
+            "DATABASE_URL": conninfo,
+            **database_variables(conninfo),
+            **index,
+        }
         if guide:
             (tree.path.parent / GUIDE_NAME).symlink_to(guide)
         self._written: list[Path] = []
@@ -148,13 +158,17 @@ def tried(
     *,
     section: int | None = None,
     guide: Path | None = None,
+    roles: Sequence[str] = (),
 ) -> Iterator[Tried]:
     """Do what a document says in one of its sections, on a catalog with many rows; or in all.
 
-    `guide` is a folder with the application of the Sequelize guide.
+    `guide` is a folder with the guide's application; `roles` are those that the document makes.
     """
     large = section is not None
-    with _database(server, tree, large=large) as conninfo, Shell(tree, conninfo, guide) as shell:
+    with (
+        _database(server, tree, large=large, roles=roles) as conninfo,
+        Shell(tree, conninfo, guide) as shell,
+    ):
         for step in document.steps:
             if large and section != step.section:
                 continue
@@ -165,7 +179,9 @@ def tried(
 
 
 @contextmanager
-def _database(server: EmbeddedServer, tree: Tree, *, large: bool) -> Iterator[str]:
+def _database(
+    server: EmbeddedServer, tree: Tree, *, large: bool, roles: Sequence[str]
+) -> Iterator[str]:
     """A new database, empty or a catalog with many rows."""
     name = f"test_{uuid.uuid4().hex}"
     template = _large_catalog(server, tree) if large else "template0"
@@ -177,6 +193,8 @@ def _database(server: EmbeddedServer, tree: Tree, *, large: bool) -> Iterator[st
             yield make_conninfo(server.conninfo, dbname=name)
         finally:
             connection.execute(sql.SQL(drop).format(sql.Identifier(name)))
+            for role in roles:
+                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 def _large_catalog(server: EmbeddedServer, tree: Tree) -> str:
@@ -210,13 +228,21 @@ def main(paths: list[str]) -> None:
             for path in map(Path, paths):
                 text = path.read_text()
                 terms = TERMS.get(path.name, Terms())
-                document, found = Document.parse(text), []
+                document = Document.parse(text)
+                found: list[Tried] = []
                 guide = home / "guide" if terms.beside_guide else None
                 if guide and not guide.exists():
                     install_guide(guide)
                 with copied_tree(CLONE_NAME) as tree:
                     for section in document.sections() if terms.sections_apart else [None]:
-                        found += list(tried(document, server, tree, section=section, guide=guide))
+                        found += tried(
+                            document,
+                            server,
+                            tree,
+                            section=section,
+                            guide=guide,
+                            roles=terms.roles,
+                        )
                 path.write_text(rewritten(text, found))
 
 

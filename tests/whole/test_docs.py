@@ -24,7 +24,7 @@ def terms(name: str) -> Terms:
 
 
 WHOLE = [
-    pytest.param(name, marks=[pytest.mark.slow] * terms(name).beside_guide)
+    pytest.param(name, marks=[pytest.mark.slow] * terms(name).slow)
     for name in DOCUMENTS
     if not terms(name).sections_apart
 ]
@@ -55,7 +55,9 @@ def test_a_document_says_what_happens(
     guide = request.getfixturevalue("guide") if terms(name).beside_guide else None
 
     with copied_tree(CLONE_NAME) as tree:
-        for each in tried(DOCUMENTS[name], embedded_server, tree, guide=guide):
+        for each in tried(
+            DOCUMENTS[name], embedded_server, tree, guide=guide, roles=terms(name).roles
+        ):
             assert each.agrees, each.says
 
 

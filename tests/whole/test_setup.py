@@ -54,7 +54,12 @@ def ready(pattern: Path, tmp_path: Path) -> Path:
 
 def make_clone(place: Path) -> Path:
     shutil.copytree(ROOT / "bin", place / "bin", ignore=shutil.ignore_patterns("__pycache__"))
-    for module in ("catalog/migrations/cli", "catalog/serve", "catalog/psql", "pytest/__main__"):
+    for module in (
+        "catalog/migrations/__main__",
+        "catalog/serve",
+        "catalog/psql",
+        "pytest/__main__",
+    ):
         file = place / f"{module}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(SAY_HOW)
@@ -156,7 +161,7 @@ def test_a_command_works_however_it_is_called(ready: Path, folder: str, command:
     done = run(*command, cwd=ready / folder, env={**os.environ, "CDPATH": f"{ready.parent}:/"})
 
     assert (done.returncode, lines(done)) == (0, [])
-    assert json.loads(done.stdout)["file"] == str(ready / "catalog/migrations/cli.py")
+    assert json.loads(done.stdout)["file"] == str(ready / "catalog/migrations/__main__.py")
 
 
 @pytest.mark.slow

@@ -1,0 +1,19 @@
+"""Where `bin/migrate` begins, and `migrate`, the command of whoever installed the package."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def main() -> int:
+    """Run the command line, and return its exit code."""
+    # Ctrl-C while the rest is imported ends it without a traceback; the rest changes that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from catalog.migrations import cli
+
+    return cli.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
