@@ -23,16 +23,21 @@ def installed(source: Path, factory: pytest.TempPathFactory) -> Path:
     with copy.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not copy.exists():
-            unfinished = copy.with_suffix(".unfinished")
-            shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("node_modules"))
-            done = subprocess.run(
-                ["npm", "ci", "--no-audit", "--no-fund"],
-                cwd=unfinished,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout
-            unfinished.rename(copy)
+            install(source, copy)
     return copy
+
+
+def install(source: Path, copy: Path) -> None:
+    """Make that copy, whole or not at all."""
+    unfinished = copy.with_name(f"{copy.name}.unfinished")
+    shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("node_modules"))
+    done = subprocess.run(
+        ["npm", "ci", "--no-audit", "--no-fund"],
+        cwd=unfinished,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    unfinished.rename(copy)

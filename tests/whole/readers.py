@@ -27,7 +27,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from catalog.embedded import EmbeddedServer, embedded_bindir
 from catalog.settings import ROOT
 from tests.whole.documents import Document, File, Tried, rewritten
-from tests.whole.guides import database_variables, install_guide
+from tests.whole.guides import GUIDE, database_variables
+from tests.whole.npm import install
 from tests.whole.servers import free_port
 from tests.whole.trees import copied_tree
 
@@ -66,7 +67,10 @@ class Terms:
 
 TERMS: dict[str, Terms] = {
     "from-sequelize.md": Terms({"nginx": 1}, beside_guide=True, slow=True),
+    "how-it-works.md": Terms({"mermaid": 3}),
     "in-your-own-project.md": Terms(slow=True, roles=("shop_migrator", "shop_app")),
+    "neon.md": Terms({"dotenv": 1, "sh": 2, "yaml": 1}),
+    "running.md": Terms({"ini": 1, "nginx": 1}),
     "safe-migrations.md": Terms(sections_apart=True),
 }
 
@@ -232,7 +236,7 @@ def main(paths: list[str]) -> None:
                 found: list[Tried] = []
                 guide = home / "guide" if terms.beside_guide else None
                 if guide and not guide.exists():
-                    install_guide(guide)
+                    install(GUIDE, guide)
                 with copied_tree(CLONE_NAME) as tree:
                     for section in document.sections() if terms.sections_apart else [None]:
                         found += tried(
