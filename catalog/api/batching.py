@@ -27,13 +27,16 @@ MOST_KEYS = 100
 MOST_BATCHES = 10
 """… in flight, of one kind: as many as the pool has connections."""
 
+ENOUGH = 32
+"""Keys with which a batch waits no longer: by so many, what a query costs is well shared."""
+
 MOST_WAITING = 2 * MOST_BATCHES * MOST_KEYS
-"""Requests of one kind that wait at the same time: as many as have room in the batches in flight,
-and in as many again. Who is let in waits for two rounds of queries at the most, be the database as
-slow as it may; whoever else comes is better off trying again."""
+"""Requests of one kind that wait at the same time: as many as would have room in the batches in
+flight, and in as many again. Who is let in waits for three rounds of queries at the most, be the
+database as slow as it may; whoever else comes is better off trying again."""
 
 PACE = 0.005
-"""Seconds between two batches while the first is in flight.
+"""Seconds between two smaller batches while the first is in flight.
 
 Where Postgres answers sooner, there is one at a time: more would only be smaller. Where it is 20 ms
 away, there are about four. And a batch that is stuck holds nobody else up for longer than this.
@@ -84,6 +87,10 @@ class Batch(Generic[Key, Value]):
     def has_room_for(self, key: Key) -> bool:
         """Whether somebody may join for this key."""
         return key in self._waiting or len(self._waiting) < MOST_KEYS
+
+    def has_enough(self) -> bool:
+        """Whether to wait for more would spare little."""
+        return len(self._waiting) >= ENOUGH
 
     def join(self, key: Key) -> Future[Value]:
         """Wait for a key; only before the batch is sent."""
@@ -139,9 +146,10 @@ class Batcher(Generic[Key, Value]):
     `read` is given a batch, and answers all of its keys, at once or one by one; what it raises
     goes to everybody who has no answer by then. It may go on to do other things after that.
 
-    The first request goes at once. Others wait until the batch in flight is answered, or until
-    `PACE` has passed. Before the first answer of all nobody knows how long one takes, and requests
-    do not wait for it either: those of a busy start open the pool's connections.
+    The first request goes at once. Others wait until the batch in flight is answered, until there
+    are `ENOUGH` of them, or until `PACE` has passed. Before the first answer of all nobody knows
+    how long one takes, and requests do not wait for it either: those of a busy start open the
+    pool's connections.
     """
 
     def __init__(self, read: Read[Key, Value], timeout: float) -> None:
@@ -201,7 +209,8 @@ class Batcher(Generic[Key, Value]):
     def _send_what_may_go(self) -> None:
         while self._to_send and self._in_flight < MOST_BATCHES:
             now = get_running_loop().time()
-            wait = self._sent + self._pace - now if self._in_flight else 0
+            may_wait = self._in_flight and not self._to_send[0].has_enough()
+            wait = self._sent + self._pace - now if may_wait else 0
             if wait > 0:
                 if self._timer is None:
                     self._timer = get_running_loop().call_later(wait, self._on_timer)

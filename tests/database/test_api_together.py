@@ -147,7 +147,7 @@ def test_all_who_wait_for_a_query_are_one(
         proxy.trips.clear()
         await asyncio.gather(
             *(reader.authors() for _ in range(500)),
-            *(reader.books_of_author(author % 90) for author in range(500)),
+            *(reader.books_of_author(author % 30) for author in range(500)),
         )
         # Of each kind the first, and the others; what is a Parse instead of a Bind prepares them.
         assert [trip.text[0] for trip in proxy.trips if trip.text[0] != "P"] == ["B"] * 4

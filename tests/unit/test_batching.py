@@ -11,6 +11,7 @@ import pytest
 
 from catalog.api import batching
 from catalog.api.batching import (
+    ENOUGH,
     MOST_BATCHES,
     MOST_KEYS,
     MOST_WAITING,
@@ -133,6 +134,23 @@ def test_a_query_that_is_stuck_holds_up_only_its_own(monkeypatch: pytest.MonkeyP
         assert not stuck[0].done()
         source.going[0].set()
         assert await of(*stuck) == ["1 by query 0"]
+
+    batched(test)
+
+
+def test_enough_of_them_do_not_wait() -> None:
+    async def test(source: Source, batcher: Batcher[int, str]) -> None:
+        await warm_up(source, batcher)
+        await ask(batcher, 0)
+        asking = await ask(batcher, *range(1, 2 * ENOUGH))
+        assert [len(keys) for keys in source.sent] == [1, ENOUGH]
+
+        for going in source.going:
+            going.set()
+        await asyncio.wait(asking[:ENOUGH])
+        await asyncio.sleep(0)
+        assert [len(keys) for keys in source.sent] == [1, ENOUGH, ENOUGH - 1]
+        source.going[2].set()
 
     batched(test)
 
