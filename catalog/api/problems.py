@@ -14,6 +14,7 @@ import psycopg
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from catalog.api.batching import TooManyWaiting
 from catalog.api.parameters import Refused
 from catalog.api.streaming import TooManyStreams
 from catalog.errors import DatabaseUnavailable
@@ -80,6 +81,10 @@ async def _too_many(request: Request, _exc: Exception) -> Response:
     return try_again(request, "Too many long lists are being read; try again.")
 
 
+async def _overloaded(request: Request, _exc: Exception) -> Response:
+    return try_again(request, "More is asked than can be answered; try again.")
+
+
 async def _not_migrated(request: Request, _exc: Exception) -> Response:
     return try_again(request, "The catalog's tables are not there yet.")
 
@@ -96,6 +101,7 @@ HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Resp
     Refused: _meaningless,
     DatabaseUnavailable: _unavailable,
     TooManyStreams: _too_many,
+    TooManyWaiting: _overloaded,
     psycopg.errors.UndefinedTable: _not_migrated,
     Exception: _unforeseen,
 }
