@@ -49,6 +49,8 @@ NO_MESSAGES = {
     "… long lists are being read, and no more are at once",  # the answer has its own words
     "try again when one has ended",
     "try again when it has answered them",
+    "run bin/setup embedded",  # as it is said in a clone, and in the next line elsewhere
+    "install the extra [embedded]",
     page._HEADERS["Content-Security-Policy"],
     "GET, HEAD, OPTIONS",
     "applied_at timestamp with time zone",
