@@ -158,6 +158,7 @@ def test_odd_times_are_sent_as_express_sends_them(catalog_database: str) -> None
     assert books.content.decode() == expected_books()
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "settings",
     [

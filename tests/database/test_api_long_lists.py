@@ -109,6 +109,7 @@ def test_a_list_of_any_length_is_the_same_to_the_byte(catalog_database: str, cou
     asyncio.run(run())
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("count", [1000, 1001, 1900, 3000, LONG])
 def test_so_are_all_authors(catalog_database: str, count: int) -> None:
     authors(catalog_database, count)
@@ -306,6 +307,7 @@ def test_a_reader_who_pauses_gets_it_all(catalog_database: str) -> None:
         assert is_complete(slow.take_all())
 
 
+@pytest.mark.slow
 def test_a_reader_who_goes_away_ends_the_query(
     catalog_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -320,6 +322,7 @@ def test_a_reader_who_goes_away_ends_the_query(
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 def test_a_stream_that_nobody_reads_is_ended(
     catalog_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

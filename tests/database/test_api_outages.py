@@ -137,6 +137,7 @@ def test_a_read_whose_connection_is_killed_is_repeated(catalog_database: str) ->
 # --- Refusals that pass
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("state", ["40001", "53200", "55P03"])
 @pytest.mark.parametrize("path", ["/books/1", "/books/1?limit=1"])
 def test_what_the_server_refuses_for_the_moment_is_asked_for_again(
@@ -255,6 +256,7 @@ def test_no_request_fails_after_a_restart(server: Server) -> None:
         assert at_once(client, 20) == [200] * 20
 
 
+@pytest.mark.slow
 def test_requests_that_meet_a_short_restart_wait_for_its_end(server: Server) -> None:
     server.start()
     statuses: list[int] = []

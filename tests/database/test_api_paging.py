@@ -165,6 +165,7 @@ def test_a_page_is_one_round_trip(catalog_database: str) -> None:
             assert wire.answers == ["I"]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize(
     ("query", "values", "index"),

@@ -218,6 +218,7 @@ def test_any_bytes_are_safe(client: httpx.Client, text: bytes) -> None:
     assert client.get(f"/search?q={escaped}").status_code == 200
 
 
+@pytest.mark.slow
 @settings(
     deadline=None,
     max_examples=150,
@@ -293,6 +294,7 @@ def test_a_bad_parameter_is_a_bad_request(client: httpx.Client, query: str, deta
 # --- Indexes
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize("text", ["a", "a b", "none", "the"])
 def test_the_indexes_find_the_words_without_reading_the_tables(

@@ -196,7 +196,7 @@ def checked(rehearsal: Rehearsal, up: str, down: str | None) -> Checked:
     return found
 
 
-@pytest.mark.few(10)
+@pytest.mark.few(5)
 @pytest.mark.parametrize(("up", "down", "what"), FAULTS.values(), ids=FAULTS)
 def test_a_down_that_forgets_is_found(rehearsal: Rehearsal, up: str, down: str, what: str) -> None:
     found = checked(rehearsal, up, down)

@@ -190,6 +190,7 @@ def test_who_takes_nothing_of_an_answer_is_gone_after_a_while(
 # --- At what cost to others
 
 
+@pytest.mark.slow
 def test_idle_and_slow_clients_keep_nobody_from_being_served(catalog_database: str) -> None:
     stop = threading.Event()
     with ExitStack() as opened, served(catalog_database) as client:

@@ -82,6 +82,7 @@ def test_it_begins_with_a_comment_that_says_why(path: Path) -> None:
 # --- What they do
 
 
+@pytest.mark.slow
 def test_each_is_undone_completely(database: str, schema: Callable[[str], str]) -> None:
     before = [schema(database)]
     for name in NAMES:

@@ -119,6 +119,7 @@ def _runs() -> Iterator[object]:
                 yield pytest.param(major, kind, id=f"{major}: {name}", marks=marks)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(("major", "kind"), list(_runs()))
 def test_the_facts_are_what_a_second_session_experiences(
     servers: Callable[[int], EmbeddedServer], major: int, kind: Kind

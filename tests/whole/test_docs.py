@@ -61,7 +61,7 @@ def test_a_document_says_what_happens(
             assert each.agrees, each.says
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("name", "section"), SECTIONS)
 def test_a_section_says_what_happens(
     embedded_server: EmbeddedServer, reader: Tree, name: str, section: int

@@ -223,6 +223,7 @@ def test_after_a_kill_of_its_user_the_next_one_takes_it_over(home: Path) -> None
     assert not is_running(conninfo)
 
 
+@pytest.mark.slow
 def test_after_a_kill_of_the_server_itself_it_starts_again_with_its_data(home: Path) -> None:
     first = User(home)
     conninfo = first.conninfo()
@@ -285,6 +286,7 @@ def test_what_an_interrupted_initdb_left_is_made_anew(home: Path) -> None:
 # --- Places
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name",
@@ -351,6 +353,7 @@ def modes(folder: Path) -> dict[Path, tuple[int, int, int]]:
     return {each: (of.st_mode, of.st_uid, of.st_gid) for each, of in found.items()}
 
 
+@pytest.mark.slow
 def test_no_folder_that_was_there_before_is_changed(new_home: Path) -> None:
     before = modes(new_home.parent)
 

@@ -146,6 +146,7 @@ def start_sleeping(project: Project, *command: str) -> subprocess.Popen[str]:
 # --- kill -9 of the runner
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @moments(few=5, many=50)
 def test_a_runner_killed_at_a_random_moment_leaves_nothing_to_mend(
@@ -574,6 +575,7 @@ class TestASignal:
         assert project.tables == ["a"]
         assert project.applied == ["0001_a"]
 
+    @pytest.mark.slow
     def test_in_a_script_without_a_transaction_says_how_many_statements_took_effect(
         self, project: Project, number: signal.Signals
     ) -> None:
@@ -605,6 +607,7 @@ class TestASignal:
         assert invalid_indexes(project) == []
         assert project.query("SELECT count(*) FROM a") == [(1,)]
 
+    @pytest.mark.slow
     def test_while_waiting_for_the_lock_ends_the_waiting_only(
         self, project: Project, number: signal.Signals
     ) -> None:
@@ -632,6 +635,7 @@ class TestASignal:
         assert end_of(holder)[0] == 0
         assert project.applied == ["0001_a", "0002_b"]
 
+    @pytest.mark.slow
     def test_while_a_table_is_locked_ends_the_waiting_too(
         self, project: Project, number: signal.Signals
     ) -> None:

@@ -245,6 +245,7 @@ def test_what_a_killed_command_left_is_cleared_by_the_next(library: Library) -> 
     assert library.project.query(f"SELECT FROM pg_database WHERE datname = '{scratch}'") == []
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_removes_its_scratch_database(
@@ -321,6 +322,7 @@ def test_plan_says_what_the_pending_migrations_will_do(library: Library) -> None
     assert "rewrite" not in done.out
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("script", "limit"),
     [
@@ -392,6 +394,7 @@ def test_plan_fails_on_what_it_is_told_to(
     library.foresee("plan", "--fail-on", kinds, code=code)
 
 
+@pytest.mark.slow
 def test_plan_reads_the_target_in_three_trips(library: Library) -> None:
     library.project.succeed("up", "1")
     with Proxy(library.project.database) as proxy:
@@ -421,6 +424,7 @@ def test_plan_shows_where_a_migration_would_fail(library: Library) -> None:
     assert '0003_broken.up.sql:2:1: relation "nowhere" does not exist' in failed.err
 
 
+@pytest.mark.slow
 def test_plan_names_the_index_and_the_table_through_which_a_lock_is_felt(library: Library) -> None:
     library.project.write(
         {
@@ -570,6 +574,7 @@ def test_verify_leaves_out_schemas_that_no_migration_touches(library: Library) -
     library.foresee("verify")
 
 
+@pytest.mark.slow
 def test_verify_has_a_document(library: Library) -> None:
     library.project.succeed("up")
     library.project.query("ALTER SEQUENCE s INCREMENT 2")
@@ -615,6 +620,7 @@ def test_a_dry_run_of_adopt_records_nothing(library: Library) -> None:
     assert library.project.applied == []
 
 
+@pytest.mark.slow
 def test_a_database_at_no_version_is_left_alone_until_it_is_forced(library: Library) -> None:
     library.project.query(LIBRARY["0001_create_books.up.sql"])
     library.project.query('ALTER TABLE "Books" ADD extra text')
@@ -641,6 +647,7 @@ def test_a_migration_after_the_version_may_fail(library: Library) -> None:
     assert library.project.applied == ["0001_create_books"]
 
 
+@pytest.mark.slow
 def test_of_versions_with_one_schema_somebody_has_to_choose(library: Library) -> None:
     library.project.write({"0003_rows.up.sql": 'INSERT INTO "Books" VALUES (1);'})
     library.project.query(LIBRARY["0001_create_books.up.sql"])
@@ -694,6 +701,7 @@ def reader(library: Library) -> Iterator[str]:
     library.project.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("command", ["plan", "verify"])
 def test_a_role_that_may_only_read_is_enough(library: Library, reader: str, command: str) -> None:
@@ -702,6 +710,7 @@ def test_a_role_that_may_only_read_is_enough(library: Library, reader: str, comm
     reading.foresee(command)
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("command", ["check", "plan", "verify"])
 def test_the_target_is_never_changed(

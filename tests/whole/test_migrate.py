@@ -167,6 +167,7 @@ def test_redo_reverts_the_last_one_and_applies_it_again(project: Project) -> Non
     assert project.query("SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)") == [(1, 0)]
 
 
+@pytest.mark.slow
 def test_a_migration_without_a_down_script_stops_down_before_anything_is_reverted(
     project: Project,
 ) -> None:
@@ -357,6 +358,7 @@ def test_seed_refuses_what_it_cannot_run(project: Project, content: str | None, 
 # --- Options and usage
 
 
+@pytest.mark.slow
 def test_options_stand_before_or_after_the_subcommand(project: Project, tmp_path: Path) -> None:
     project.write(THREE)
     options = ["--dir", str(tmp_path), "--database-url", project.database, "--wait", "1"]
@@ -880,6 +882,7 @@ def test_an_unknown_user_of_a_server_with_passwords_is_one_line(
     assert 'password authentication failed for user "nobody-known"' in said
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_database_is_one_line(ready: Project, guarded: Address, command: str) -> None:
@@ -932,6 +935,7 @@ def test_a_port_that_refuses_is_waited_for_and_then_one_line(ready: Project, com
     assert "(waited 1 s); start it, check the host and port in DATABASE_URL" in said
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_port_that_is_silent_is_waited_for_and_then_one_line(

@@ -158,6 +158,7 @@ def test_the_next_down_goes_on_with_the_statement_that_failed(project: Project) 
     assert (project.applied, journal(project)) == ([], [])
 
 
+@pytest.mark.slow
 def test_what_the_script_set_before_it_broke_holds_for_the_rest(project: Project) -> None:
     before = ["CREATE SCHEMA s", "SET search_path = s", "CREATE TABLE a ()"]
     project.write({"1_a.up.sql": script(*before, "SELECT 1/0", "CREATE TABLE b ()")})
@@ -173,6 +174,7 @@ def test_what_the_script_set_before_it_broke_holds_for_the_rest(project: Project
     assert project.applied == ["1_a"]
 
 
+@pytest.mark.slow
 def test_comments_and_blanks_may_change_between_two_runs(project: Project) -> None:
     project.write({"1_a.up.sql": script("CREATE TABLE a ()", "SELECT 1/0")})
     project.fail("up")
@@ -202,6 +204,7 @@ def test_a_kill_in_the_middle_does_no_statement_twice(project: Project) -> None:
 # --- Nothing else runs while a script is half done
 
 
+@pytest.mark.slow
 def test_nothing_is_reverted_under_a_script_that_broke_off(project: Project) -> None:
     mood = ["ALTER TYPE mood ADD VALUE 'ok'", "INSERT INTO t VALUES ('ok')"]
     project.write(
@@ -224,6 +227,7 @@ def test_nothing_is_reverted_under_a_script_that_broke_off(project: Project) -> 
     assert project.applied == ["1_t", "2_x", "3_y"]
 
 
+@pytest.mark.slow
 def test_up_finishes_a_down_that_broke_off_though_nothing_is_pending(project: Project) -> None:
     project.write(
         {
@@ -248,6 +252,7 @@ def test_up_finishes_a_down_that_broke_off_though_nothing_is_pending(project: Pr
     assert journal(project) == []
 
 
+@pytest.mark.slow
 def test_the_way_on_after_an_edit_leaves_what_was_done_after_it(project: Project) -> None:
     project.write(
         {"0001_a.up.sql": script("CREATE TABLE a (id int)", "INSERT INTO a VALUES (1)", "SELECT x")}
@@ -288,6 +293,7 @@ def test_a_script_that_broke_off_says_how_to_forget_it_wherever_the_ledger_is(
     project.succeed("up", *table)
 
 
+@pytest.mark.slow
 def test_nothing_is_applied_over_a_script_that_broke_off_and_is_gone(project: Project) -> None:
     project.write({"1_a.up.sql": script("CREATE TABLE a ()", "SELECT 1/0")})
     project.fail("up")
@@ -310,6 +316,7 @@ def test_a_script_that_broke_off_is_not_run_again_in_a_transaction(project: Proj
     assert "1_a broke off after statement 1" in failed.err
 
 
+@pytest.mark.slow
 def test_what_it_did_can_be_taken_back_by_hand_and_forgotten(project: Project) -> None:
     project.write({"1_a.up.sql": script("CREATE TABLE a ()", "SELECT 1/0")})
     project.fail("up")
@@ -326,6 +333,7 @@ def test_what_it_did_can_be_taken_back_by_hand_and_forgotten(project: Project) -
 # --- Indexes
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("table", "name"),
@@ -451,6 +459,7 @@ def invalid_index(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("content", "line"),
@@ -487,6 +496,7 @@ def test_an_invalid_index_of_somebody_else_is_no_success_and_left_alone(
     assert invalid_index.applied == ["1_i"]
 
 
+@pytest.mark.slow
 def test_an_invalid_index_in_the_way_of_a_new_one_is_left_alone(invalid_index: Project) -> None:
     invalid_index.write({"1_i.up.sql": script("CREATE INDEX CONCURRENTLY i ON t (id)")})
 
@@ -508,6 +518,7 @@ def test_two_indexes_that_may_be_the_one_that_broke_are_a_question(project: Proj
     assert indexes(project) == {"t_id_idx": False, "mine": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [pytest.param("", marks=slow), " RESTRICT"])
 def test_an_index_whose_dropping_was_broken_off_is_dropped(project: Project, ending: str) -> None:
     project.query("CREATE TABLE t (id int); CREATE INDEX i ON t (id)")
@@ -555,6 +566,7 @@ def in_doubt(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("at", "expected"), [(3, [0, 1, 3]), pytest.param(2, [0, 1, 1, 2, 3], marks=slow)]
 )
@@ -584,6 +596,7 @@ def test_there_is_no_going_on_beyond_the_end(in_doubt: Project, at: str) -> None
     assert in_doubt.applied == ["1_p"]
 
 
+@pytest.mark.slow
 def test_an_edited_statement_that_was_done_is_a_question(project: Project) -> None:
     project.write({"1_a.up.sql": script("CREATE TABLE a ()", "CREATE TABLE b ()", "SELECT 1/0")})
     project.fail("up")

@@ -92,6 +92,7 @@ def test_variables_for_other_servers_do_not_lead_away_from_the_embedded_one(
     assert (done.code, done.out, done.err) == (0, "1\n", "")
 
 
+@pytest.mark.slow
 def test_a_database_url_leads_to_its_database(tree: Tree, no_psql: str, guarded: Address) -> None:
     done = tree.run(
         "psql",

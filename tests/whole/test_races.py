@@ -121,6 +121,7 @@ def test_up_and_down_mixed_end_without_errors_and_consistently(
     assert (state.applied, state.people, state.invalid) == (NAMES, ["Ada", "Grace"], [])
 
 
+@pytest.mark.slow
 def test_a_down_that_waited_does_not_revert_what_came_meanwhile(project: Project) -> None:
     project.write(TWO)
     project.succeed("up", "1")
@@ -157,6 +158,7 @@ def test_a_down_that_waited_does_not_do_it_again(project: Project) -> None:
 # --- The lock
 
 
+@pytest.mark.slow
 def test_a_waiting_runner_names_the_holder_and_gives_up_after_its_wait(project: Project) -> None:
     project.write(TWO)
     with gate_closed(project):
@@ -190,6 +192,7 @@ def test_without_patience_a_runner_gives_up_at_once(project: Project) -> None:
     assert end_of([holder])[0][0] == 0
 
 
+@pytest.mark.slow
 def test_the_lock_is_free_as_soon_as_its_holder_dies(project: Project) -> None:
     project.write(TWO)
     with gate_closed(project):
@@ -255,6 +258,7 @@ def test_the_lock_outlives_the_servers_patience_with_idle_transactions(project: 
 # --- CREATE INDEX CONCURRENTLY: it waits for everybody who holds a snapshot
 
 
+@pytest.mark.slow
 def test_a_build_of_ones_own_is_not_held_up_by_runners_that_wait(project: Project) -> None:
     project.write(INDEX)
     project.succeed("up", "1")
@@ -293,6 +297,7 @@ def test_a_build_of_another_session_is_not_held_up_by_runners(project: Project) 
     assert invalid_indexes(project) == []
 
 
+@pytest.mark.slow
 def test_while_an_index_is_built_nothing_is_asked_in_the_transaction_of_the_lock(
     project: Project,
 ) -> None:

@@ -265,6 +265,7 @@ def test_bad_files_are_told_in_json_too(project: Project) -> None:
 # --- Line 10: applied files stay as they are
 
 
+@pytest.mark.slow
 def test_comments_blanks_line_ends_and_a_byte_order_mark_do_not_count(project: Project) -> None:
     before = "-- Why.\nCREATE TABLE a (id int, t text DEFAULT 'x  y'); -- more\n\n"
     after = (
@@ -331,6 +332,7 @@ def test_an_edited_migration_can_be_accepted(project: Project) -> None:
     assert project.applied == ["0001_a", "0002_b", "0003_c"]
 
 
+@pytest.mark.slow
 def test_what_is_not_applied_cannot_be_accepted(project: Project) -> None:
     project.write(THREE)
     project.succeed("up", "1")
@@ -371,6 +373,7 @@ def test_an_older_release_meets_a_newer_database(project: Project) -> None:
     assert project.applied == ["0001_a", "0002_b", "0003_c"]
 
 
+@pytest.mark.slow
 def test_an_applied_migration_between_others_without_a_file_is_a_warning(project: Project) -> None:
     project.write(THREE)
     project.succeed("up", "2")
@@ -383,6 +386,7 @@ def test_an_applied_migration_between_others_without_a_file_is_a_warning(project
     assert "no file" in project.succeed("status").out
 
 
+@pytest.mark.slow
 def test_what_has_no_file_is_reverted_by_the_text_that_was_kept(project: Project) -> None:
     project.write(THREE)
     project.succeed("up")
@@ -428,6 +432,7 @@ def git(project: Project, *arguments: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("place", [".", "sql/my migrations"])
 def test_a_late_migration_is_refused_and_the_git_mv_lines_help(
@@ -457,6 +462,7 @@ def test_a_late_migration_is_refused_and_the_git_mv_lines_help(
     assert project.tables == ["a", "c"]
 
 
+@pytest.mark.slow
 def test_several_late_migrations_get_numbers_one_after_the_other(project: Project) -> None:
     late(project)
     project.write(
@@ -472,6 +478,7 @@ def test_several_late_migrations_get_numbers_one_after_the_other(project: Projec
     ]
 
 
+@pytest.mark.slow
 def test_a_late_migration_goes_in_out_of_order_if_that_is_said(project: Project) -> None:
     late(project)
 
@@ -594,6 +601,7 @@ def as_variable(table: str) -> tuple[list[str], Mapping[str, str]]:
     return [], {"MIGRATIONS_TABLE": table}
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("given", "table", "where"),

@@ -136,6 +136,7 @@ def test_the_first_start_makes_a_database_fills_it_and_tells(own_tree: Tree) -> 
     assert url.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.slow
 def test_a_later_start_is_quick_and_changes_nothing(tree: Tree) -> None:
     with serving(tree) as service:
         before = [service.get(path).content for path in ("/authors", "/books/1", "/books/2")]
@@ -164,6 +165,7 @@ def test_a_signal_stops_everything(tree: Tree, number: signal.Signals) -> None:
     assert processes_in(tree) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_stops_everything_too(tree: Tree) -> None:
     with serving(tree) as service:
         postmaster = Postmaster.of(tree)
@@ -175,6 +177,7 @@ def test_ctrl_c_twice_stops_everything_too(tree: Tree) -> None:
     assert postmaster.is_gone()
 
 
+@pytest.mark.slow
 def test_a_client_that_keeps_its_connection_does_not_hold_it_up(tree: Tree) -> None:
     with serving(tree) as service, httpx.Client(base_url=service.url) as client:
         assert client.get("/authors").status_code == 200
@@ -303,6 +306,7 @@ def interrupted_after(tree: Tree, seconds: float, number: signal.Signals) -> Non
 # --- With a DATABASE_URL
 
 
+@pytest.mark.slow
 def test_a_database_it_was_pointed_at_keeps_its_schema(tree: Tree, database: str) -> None:
     with serving(tree, DATABASE_URL=database) as service:
         assert service.get("/").status_code == 200
@@ -317,6 +321,7 @@ def test_a_database_it_was_pointed_at_keeps_its_schema(tree: Tree, database: str
         assert connection.execute(tables).rowcount == 0
 
 
+@pytest.mark.slow
 def test_a_migrated_one_is_served_as_it_is(tree: Tree, database: str) -> None:
     assert tree.run("migrate", "up", env={"DATABASE_URL": database}).code == 0
 
@@ -471,6 +476,7 @@ def test_a_slow_line_is_no_reader_who_has_stopped(tree: Tree, catalog_database: 
 # --- Where it listens
 
 
+@pytest.mark.slow
 def test_the_port_may_come_from_the_environment_and_an_option_overrules_it(
     tree: Tree, catalog_database: str
 ) -> None:
@@ -506,6 +512,7 @@ def test_it_serves_over_ipv6(tree: Tree, catalog_database: str) -> None:
         assert service.names() == []
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_said_before_anything_is_started(own_tree: Tree) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

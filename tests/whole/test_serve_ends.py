@@ -68,6 +68,7 @@ def test_under_load_no_request_that_was_read_is_dropped(
     assert took < 10
 
 
+@pytest.mark.slow
 def test_a_stream_that_does_not_end_is_cut_off_and_does_not_look_whole(
     tree: Tree, catalog_database: str
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_stream_that_does_not_end_is_cut_off_and_does_not_look_whole(
     assert took[0] < 10
 
 
+@pytest.mark.slow
 def test_a_stream_that_ends_soon_is_whole(tree: Tree, catalog_database: str) -> None:
     authors(catalog_database, 200_000)
     with serving(tree, DATABASE_URL=catalog_database) as service:
@@ -107,6 +109,7 @@ def test_a_stream_that_ends_soon_is_whole(tree: Tree, catalog_database: str) -> 
     assert len(json.loads(first + rest)) == 200_000
 
 
+@pytest.mark.slow
 def test_a_request_that_waits_is_answered_and_new_ones_are_refused(
     tree: Tree, catalog_database: str
 ) -> None:

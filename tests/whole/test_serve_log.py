@@ -144,6 +144,7 @@ def test_what_fails_is_logged_with_its_id(tree: Tree, catalog_database: str) -> 
     assert "UndefinedColumn" in said
 
 
+@pytest.mark.slow
 def test_no_answer_and_no_log_has_the_password(tree: Tree, guarded: Address) -> None:
     with new_database(guarded, "secretive") as address:
         assert tree.run("migrate", "up", env={"DATABASE_URL": address.url}).code == 0

@@ -132,6 +132,7 @@ def test_later_runs_are_quiet_and_start_no_python_but_the_one(ready: Path, tmp_p
     assert not started.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.few(1)
 @pytest.mark.parametrize("command", ["migrate", "serve", "psql"])
 def test_a_command_hands_on_its_arguments_and_stays_where_it_was_called(
@@ -192,6 +193,7 @@ def test_two_at_once_on_a_fresh_clone_take_turns(clone: Path) -> None:
 # --- What is there already
 
 
+@pytest.mark.slow
 def test_a_changed_lock_is_installed(ready: Path) -> None:
     lock = ready / "requirements/dev.lock"
     lock.write_text("# dev: still nothing\n")

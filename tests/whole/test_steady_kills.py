@@ -51,6 +51,7 @@ def test_killing_all_connections_five_times_a_second_fails_no_request(
     assert load.longest < 3
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("path", ["/authors", "/authors/1"])
 def test_after_a_quiet_spell_the_first_request_costs_one_reconnect(
     catalog_database: str, path: str

@@ -111,6 +111,7 @@ def test_detail_and_hint_are_shown(project: Project) -> None:
     assert {"detail: some", "hint: do it", "SQLSTATE P0042"} <= set(failed.lines)
 
 
+@pytest.mark.slow
 def test_the_caret_stands_under_the_place_where_characters_are_wide(project: Project) -> None:
     project.write({"7_x.up.sql": "\tSELECT '漢字', nope;"})
 
@@ -192,6 +193,7 @@ def test_a_failure_is_in_the_document_with_its_place_and_what_was_done_before(
     assert failed.err.rstrip().endswith(message)
 
 
+@pytest.mark.slow
 def test_nothing_to_do_and_dry_runs_are_documents_too(project: Project) -> None:
     project.write(PAIR)
 
@@ -272,6 +274,7 @@ def test_status_has_every_migration_with_its_state(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_status_check_fails_while_anything_is_pending(project: Project) -> None:
     project.write(PAIR)
 
@@ -322,6 +325,7 @@ def test_a_signal_among_notices_is_not_lost(project: Project, number: signal.Sig
     assert project.applied == []
 
 
+@pytest.mark.slow
 def test_a_dry_run_touches_nothing(project: Project) -> None:
     project.write({**PAIR, "2_b.up.sql": "SELECT 1;", "2_b.down.sql": "SELECT 1;"})
     everything = "SELECT oid, xmin FROM pg_class UNION ALL SELECT oid, xmin FROM pg_namespace"
@@ -352,6 +356,7 @@ SLOW_TABLE = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [pytest.param("", marks=slow), "-- migrate: no-transaction\n"])
 def test_a_long_index_build_shows_its_progress(project: Project, head: str) -> None:
     project.query(SLOW_TABLE)
@@ -373,6 +378,7 @@ def test_a_long_index_build_shows_its_progress(project: Project, head: str) -> N
     assert len(shown.lines) == 3
 
 
+@pytest.mark.slow
 def test_a_long_migration_shows_how_long_it_takes(project: Project) -> None:
     project.write({"1_a.up.sql": "SELECT pg_sleep(1.3);", "2_b.up.sql": "SELECT 1;"})
 
@@ -448,6 +454,7 @@ def test_a_terminal_has_colours_and_lines_that_fit_it(project: Project, columns:
     assert len(done[0]) == len(done[1])
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_text_however_narrow_the_terminal_is(project: Project) -> None:
     project.write({"1_a.up.sql": "SELECT 1;", "2_b.up.sql": f"SELECT {'1 + ' * 50} nope;"})
 
@@ -471,6 +478,7 @@ def test_without_a_terminal_there_are_lines_at_the_start_and_the_end_only(
     assert "\x1b" not in done.out
 
 
+@pytest.mark.slow
 def test_a_notice_does_not_mix_with_the_live_line(project: Project) -> None:
     project.write(
         {
@@ -572,6 +580,7 @@ def test_no_transaction_is_open_while_it_asks(losing: Project) -> None:
     assert seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["down", pytest.param("redo", marks=slow)])
 def test_yes_skips_the_question(losing: Project, command: str) -> None:
     shown = on_terminal(losing, command, "--yes", columns=200)
@@ -607,6 +616,7 @@ def test_where_nothing_is_lost_nothing_is_asked(project: Project) -> None:
     assert project.applied == []
 
 
+@pytest.mark.slow
 def test_a_schema_and_partitions_are_counted_with_all_they_hold(project: Project) -> None:
     project.write(
         {
@@ -632,6 +642,7 @@ def test_a_schema_and_partitions_are_counted_with_all_they_hold(project: Project
     assert re.search(r"drops .*s, about 2 rows", shown.text)
 
 
+@pytest.mark.slow
 def test_down_in_json_asks_on_standard_error_and_answers_in_json(losing: Project) -> None:
     began = time.monotonic()
 

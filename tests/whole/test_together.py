@@ -19,6 +19,7 @@ BEFORE = {
 AFTER = {"0004_d.up.sql": "CREATE TABLE d ();", "0005_e.up.sql": "CREATE TABLE e ();"}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("script", "place", "said"),
     [
@@ -54,6 +55,7 @@ def test_one_that_fails_is_named_with_those_before_it_done(
     assert project.tables == ["a"]
 
 
+@pytest.mark.slow
 def test_one_that_waits_for_a_lock_is_tried_again_and_the_rest_follows(project: Project) -> None:
     project.write({"0001_a.up.sql": "CREATE TABLE a (id int);"})
     project.succeed("up")
@@ -111,6 +113,7 @@ def test_what_one_sets_does_not_reach_the_others_or_the_ledger(project: Project)
     assert project.query("SELECT * FROM said") == [('"$user", public', "UTF8", "0", "é")]
 
 
+@pytest.mark.slow
 def test_a_down_of_several_that_fails_leaves_the_rest_applied(project: Project) -> None:
     project.write(
         {

@@ -192,14 +192,20 @@ def test_what_is_done_of_a_script_without_a_transaction_is_not_tried_again(table
     assert table.applied == ["1_n"]
 
 
+@pytest.mark.slow
 def test_a_deadlock_is_resolved_by_trying_again(table: Project) -> None:
     table.query("CREATE TABLE u (id int)")
-    table.write({"1_n.up.sql": f"LOCK TABLE u;\nCREATE TABLE a ();\n{ADD_COLUMN}"})
+    # Who waits looks for a deadlock once, after this time: the migration after the other one joins
+    # in, and the other one never.
+    name = conninfo_to_dict(table.database)["dbname"]
+    table.query(f"ALTER DATABASE {name} SET deadlock_timeout = '5s'")
+    head = "-- migrate: lock_timeout=60s\n"
+    table.write({"1_n.up.sql": f"{head}LOCK TABLE u;\nCREATE TABLE a ();\n{ADD_COLUMN}"})
     with psycopg.connect(table.database) as other:
+        other.execute("SET deadlock_timeout = '10min'")
         other.execute("LOCK TABLE t")
         process = table.start("up")
         wait_for(table, WAITING)
-        # Now the other one waits for the migration, which looks for a deadlock first.
         other.execute("SELECT FROM u")
         other.commit()
 
