@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 import tempfile
 from pathlib import Path
 
@@ -29,7 +28,7 @@ PICTURES = {
 
 
 COLUMNS = 96
-COLOURS = {"31": "#ff9580", "32": "#8fd694", "33": "#ffd173", "0": "inherit"}
+COLOURS = {"31": "#ff9580", "32": "#8fd694", "33": "#ffd173"}
 TERMINAL = """
     <body style="margin: 0; background: #1d1f21">
     <pre style="margin: 0; padding: 18px 22px; color: #e8e6e3;
@@ -83,13 +82,15 @@ def take_plan(browser: Browser, conninfo: str) -> None:
         )
         project.migrate("plan")  # makes the scratch server, which tells so
         shown = on_terminal(project, "plan", columns=COLUMNS)
-    lines = [line for line in shown.text.splitlines() if not line.startswith(("target", "scratch"))]
-    text = html.escape("$ bin/migrate plan\n" + "\n".join(lines).strip("\n"))
-    spans = re.sub(
-        r"\x1b\[(\d+)m", lambda found: f'<span style="color: {COLOURS[found[1]]}">', text
-    )
+    _, _, plan = shown.text.replace("\r", "").partition(
+        "\n\n"
+    )  # what it is tried on, and what it does
+    text = html.escape(f"$ bin/migrate plan\n{plan.rstrip()}")
+    for code, colour in COLOURS.items():
+        text = text.replace(f"\x1b[{code}m", f'<span style="color: {colour}">')
+    text = text.replace("\x1b[0m", "</span>").replace("\x1b[m", "</span>")
     page = browser.new_page(viewport={"width": 980, "height": 100}, device_scale_factor=1.5)
-    page.set_content(TERMINAL.format(spans))
+    page.set_content(TERMINAL.format(text))
     page.screenshot(path=ROOT / "docs/plan.png", full_page=True)
 
 
