@@ -10,10 +10,8 @@ and the embedded Postgres. Speeds mean nothing on another machine; the ratios do
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -22,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bench.contenders import CONTENDERS, Running, cpu_seconds, running
+from bench.contenders import CONTENDERS, Running, running
 from bench.library import AUTHORS, far_away, library
-from catalog.settings import ROOT
+from bench.load import Sample, Wanted, Watched, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,15 +34,12 @@ OURS = "catalog"
 
 @dataclass(frozen=True)
 class Scenario:
-    """What is asked, of which database, by how many at once."""
+    """What is asked, of which database."""
 
     name: str
     title: str
+    wanted: Wanted
     database: str
-    path: str
-    ids: int
-    """How many there are to choose from at random, behind the path; 0 for the path alone."""
-    connections: int
     round_trip: float
     """Seconds to the database and back."""
     targets: dict[str, float]
@@ -55,35 +50,28 @@ SCENARIOS = (
     Scenario(
         "authors",
         "`/authors`, 3 rows, 32 connections",
-        *("sample", "/authors", 0, 32, 0),
-        {"express": 6, "fastify": 1, "fastapi": 2.5, "constant": 0.5},
+        Wanted("/authors", ids=0, connections=32),
+        database="sample",
+        round_trip=0,
+        targets={"express": 6, "fastify": 1, "fastapi": 2.5, "constant": 0.5},
     ),
     Scenario(
         "books",
         "random `/books/{id}` of 10,000 authors, 32 connections",
-        *("many", "/books/", AUTHORS, 32, 0),
-        {"express": 5, "fastify": 1.2, "fastapi": 2.5, "alone": 0},
+        Wanted("/books/", ids=AUTHORS, connections=32),
+        database="many",
+        round_trip=0,
+        targets={"express": 5, "fastify": 1.2, "fastapi": 2.5, "alone": 0},
     ),
     Scenario(
         "far",
         "random `/books/{id}` of 10,000 authors, database 20 ms away, 256 connections",
-        *("many", "/books/", AUTHORS, 256, 0.02),
-        {"express": 25, "fastify": 20, "fastapi": 1, "alone": 0},
+        Wanted("/books/", ids=AUTHORS, connections=256),
+        database="many",
+        round_trip=0.02,
+        targets={"express": 25, "fastify": 20, "fastapi": 1, "alone": 0},
     ),
 )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one contender did in one round."""
-
-    requests: int
-    rate: float
-    p50: float
-    p99: float
-    cpu: float
-    """Seconds of the process for 1,000 requests."""
-    resident: float
 
 
 def main() -> None:
@@ -110,51 +98,51 @@ def measure(scenario: Scenario, database: Library, rounds: int, seconds: int) ->
     """Run the rounds of one scenario, and print its table."""
     names = [OURS, *scenario.targets]
     samples: dict[str, list[Sample]] = {name: [] for name in names}
-    socket_folder = str(conninfo_to_dict(database.conninfo(scenario.database))["host"])
-    away = scenario.round_trip
-    with far_away(socket_folder, away) if away else nullcontext((socket_folder, 0)) as between:
-        folder, proxy = between
-        with ExitStack() as started:
-            contenders = []
-            for name in names:
-                copy = database.copy(scenario.database, for_whom=name)
-                conninfo = make_conninfo(copy, host=folder)
-                path = scenario.path + ("1" if scenario.ids else "")
-                contenders.append(started.enter_context(running(CONTENDERS[name], conninfo, path)))
-            compare(scenario, contenders)
-            warmed_up = {
-                one.contender.name: load(scenario, one, max(2, seconds // 2)) for one in contenders
-            }
-            proxy_busy = 0.0
-            for number in range(rounds):
-                for one in contenders:
-                    print(
-                        f"\r{scenario.name}: round {number + 1}, {one.contender.title:30}",
-                        end="",
-                        file=sys.stderr,
-                        flush=True,
-                    )
-                    before = cpu_seconds(proxy) if proxy else 0
-                    samples[one.contender.name].append(load(scenario, one, seconds))
-                    if proxy:
-                        proxy_busy = max(proxy_busy, (cpu_seconds(proxy) - before) / seconds)
-            print(file=sys.stderr)
-    transactions = {
-        name: database.transactions(for_whom=name)
-        / sum(sample.requests for sample in [warmed_up[name], *samples[name]])
-        for name in names
-    }
+    asked = dict.fromkeys(names, 0)
+    with ExitStack() as started:
+        folder, between = str(conninfo_to_dict(database.conninfo("many"))["host"]), None
+        if scenario.round_trip:
+            folder, between = started.enter_context(far_away(folder, scenario.round_trip))
+        contenders = []
+        for name in names:
+            conninfo = make_conninfo(database.copy(scenario.database, for_whom=name), host=folder)
+            contenders.append(started.enter_context(running(CONTENDERS[name], conninfo)))
+        compare(scenario.wanted, contenders)
+        for number in range(rounds + 1):
+            for one in contenders:
+                say(f"{scenario.name}: round {number} of {rounds}, {one.contender.title}")
+                watched = Watched(one.pid, database.pid, between)
+                sample = load(one.url, scenario.wanted, watched, seconds)
+                asked[one.contender.name] += sample.requests
+                if number:  # the first time warms up
+                    samples[one.contender.name].append(sample)
+    say("")
+    queries = {name: database.transactions(for_whom=name) / asked[name] for name in names}
     print(f"\n## {scenario.title}\n")
-    if proxy:
-        print(f"The process between took {proxy_busy:.0%} of a core at most.\n")
-    print_table(scenario, samples, transactions)
+    print_table(scenario, samples, queries)
+    everything = [sample for theirs in samples.values() for sample in theirs]
+    if between:
+        busy = max(sample.between for sample in everything)
+        print(f"\nWhat stood for the distance took {busy:.0%} of a core at most.")
+    others = [sample.others for sample in everything]
+    print(
+        f"\nProcesses that have nothing to do with it took {median(others):.0%} of the machine"
+        f" ({min(others):.0%} to {max(others):.0%} in a round); above a few, trust the CPU seconds"
+        " more than the rates.",
+        flush=True,
+    )
 
 
-def compare(scenario: Scenario, contenders: Sequence[Running]) -> None:
+def say(text: str) -> None:
+    """Tell whoever waits how far it is."""
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def compare(wanted: Wanted, contenders: Sequence[Running]) -> None:
     """Make sure that all give the same answers."""
     ours, *others = contenders
-    for number in (1, 2, 777, AUTHORS) if scenario.ids else (0,):
-        path = scenario.path + (str(number) if number else "")
+    for number in (1, 2, 777, AUTHORS) if wanted.ids else ("",):
+        path = f"{wanted.path}{number}"
         expected = httpx.get(ours.url + path)
         for other in others:
             answer = httpx.get(other.url + path)
@@ -180,34 +168,13 @@ def rendered(data: Any) -> Any:
     }
 
 
-def load(scenario: Scenario, one: Running, seconds: int) -> Sample:
-    """Ask one for so many seconds; every answer has to be good."""
-    cpu = one.cpu_seconds
-    command = ["wrk", "-t1", f"-c{scenario.connections}", f"-d{seconds}", "--timeout", "20s"]
-    command += ["-s", str(ROOT / "bench/load.lua"), one.url + scenario.path]
-    command += ["--", str(scenario.ids)] if scenario.ids else []
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    summary = json.loads(said.rpartition("SUMMARY ")[2])
-    if summary["failed"] or "Non-2xx" in said or not summary["requests"]:
-        sys.exit(f"{one.contender.title} fails:\n{said}")
-    requests = summary["requests"]
-    return Sample(
-        requests,
-        requests / summary["seconds"],
-        summary["p50"],
-        summary["p99"],
-        (one.cpu_seconds - cpu) / requests * 1000,
-        one.resident,
-    )
-
-
 def print_table(
-    scenario: Scenario, samples: dict[str, list[Sample]], transactions: dict[str, float]
+    scenario: Scenario, samples: dict[str, list[Sample]], queries: dict[str, float]
 ) -> None:
     """Print medians, with the extremes of the rounds."""
     print(
-        "| | requests/s | ours to theirs | target | p50 ms | p99 ms | CPU s per 1,000 | MB"
-        " | queries per request |\n|---|---|---|---|---|---|---|---|---|"
+        "| | requests/s | ours to theirs | target | p50 ms | p99 ms | CPU s per 1,000 | Postgres'"
+        " | MB | queries per request |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for name, theirs in samples.items():
         rates = [sample.rate for sample in theirs]
@@ -228,8 +195,9 @@ def print_table(
             f"{median(sample.p50 for sample in theirs):.1f}",
             f"{median(sample.p99 for sample in theirs):.1f}",
             f"{median(sample.cpu for sample in theirs):.3f}",
+            f"{median(sample.postgres for sample in theirs):.3f}",
             f"{median(sample.resident for sample in theirs):.0f}",
-            f"{transactions[name]:.3f}",
+            f"{queries[name]:.3f}",
         )
         print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 from psycopg.conninfo import conninfo_to_dict
 
 from catalog.settings import ROOT
@@ -24,11 +23,11 @@ from tests.whole.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CACHE = ROOT / "bench/.cache"
 PEERS = ROOT / "bench/peers"
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _READY = 30  # seconds to start in
 
 
@@ -119,28 +118,10 @@ class Running:
     url: str
     pid: int
 
-    @property
-    def cpu_seconds(self) -> float:
-        """What the process has used so far."""
-        return cpu_seconds(self.pid)
-
-    @property
-    def resident(self) -> float:
-        """Its memory, in MB."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
-        return int(line.split()[1]) / 1024
-
-
-def cpu_seconds(pid: int) -> float:
-    """What a process has used so far, all of its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
 
 @contextmanager
-def running(contender: Contender, conninfo: str, path: str) -> Iterator[Running]:
-    """Start it on that database, until it answers there."""
+def running(contender: Contender, conninfo: str) -> Iterator[Running]:
+    """Start it on that database, and wait until it takes connections."""
     named = conninfo_to_dict(conninfo)
     where = {name: str(named[name]) for name in ("host", "user", "dbname")}
     port = free_port()
@@ -160,17 +141,16 @@ def running(contender: Contender, conninfo: str, path: str) -> Iterator[Running]
         contender.command, cwd=contender.folder, env=environment, stdout=subprocess.DEVNULL
     )
     try:
-        url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + _READY
         while True:
             try:
-                httpx.get(url + path, timeout=10).raise_for_status()
+                socket.create_connection(("127.0.0.1", port)).close()
                 break
-            except httpx.TransportError:
+            except ConnectionRefusedError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     sys.exit(f"{contender.title} does not start")
                 time.sleep(0.1)
-        yield Running(contender, url, process.pid)
+        yield Running(contender, f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -46,6 +46,11 @@ class Library:
         """Postgres' version."""
         return self._server.version
 
+    @property
+    def pid(self) -> int:
+        """Of Postgres' first process, the parent of all the others."""
+        return int((self._server.data / "postmaster.pid").read_text().split()[0])
+
     def fill(self) -> None:
         """Make both databases."""
         for name in ("sample", "many"):
