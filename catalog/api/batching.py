@@ -146,10 +146,10 @@ class Batcher(Generic[Key, Value]):
     `read` is given a batch, and answers all of its keys, at once or one by one; what it raises
     goes to everybody who has no answer by then. It may go on to do other things after that.
 
-    The first request goes at once. Others wait until the batch in flight is answered, until there
-    are `ENOUGH` of them, or until `PACE` has passed. Before the first answer of all nobody knows
-    how long one takes, and requests do not wait for it either: those of a busy start open the
-    pool's connections.
+    The first request goes at once, with those that came in the same turn of the loop. Others wait
+    until the batch in flight is answered, until there are `ENOUGH` of them, or until `PACE` has
+    passed. Before the first answer of all nobody knows how long one takes, and requests do not wait
+    for it either: those of a busy start open the pool's connections.
     """
 
     def __init__(self, read: Read[Key, Value], timeout: float) -> None:
@@ -165,6 +165,8 @@ class Batcher(Generic[Key, Value]):
         """When the latest one was."""
         self._pace = 0.0
         self._timer: TimerHandle | None = None
+        self._is_soon = False
+        """Whether what may go is sent at the end of this turn."""
         self._at_work: dict[Task[None], Batch[Key, Value]] = {}
 
     async def get(self, key: Key) -> Value:
@@ -181,7 +183,7 @@ class Batcher(Generic[Key, Value]):
             self._to_send.append(Batch())
         batch = self._to_send[-1]
         future = batch.join(key)
-        self._send_what_may_go()
+        self._send_soon()
         self._waiting += 1
         # asyncio's own `timeout` takes thrice as long to set up, and this is done very often.
         timer = get_running_loop().call_later(self._timeout, _give_up, future)
@@ -206,7 +208,14 @@ class Batcher(Generic[Key, Value]):
             batch.cancel()
         await gather(*self._at_work, return_exceptions=True)
 
+    def _send_soon(self) -> None:
+        """Send what may go, but what else this turn of the loop brings comes along."""
+        if not self._is_soon:
+            self._is_soon = True
+            get_running_loop().call_soon(self._send_what_may_go)
+
     def _send_what_may_go(self) -> None:
+        self._is_soon = False
         while self._to_send and self._in_flight < MOST_BATCHES:
             now = get_running_loop().time()
             may_wait = self._in_flight and not self._to_send[0].has_enough()
@@ -235,7 +244,7 @@ class Batcher(Generic[Key, Value]):
     def _on_answer(self) -> None:
         self._in_flight -= 1
         self._pace = PACE
-        self._send_what_may_go()
+        self._send_soon()
 
 
 async def _wait(batch: Batch[Key, Value], key: Key, future: Future[Value]) -> Value:

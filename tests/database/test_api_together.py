@@ -149,8 +149,8 @@ def test_all_who_wait_for_a_query_are_one(
             *(reader.authors() for _ in range(500)),
             *(reader.books_of_author(author % 30) for author in range(500)),
         )
-        # Of each kind the first, and the others; what is a Parse instead of a Bind prepares them.
-        assert [trip.text[0] for trip in proxy.trips if trip.text[0] != "P"] == ["B"] * 4
+        # One of each kind; what is a Parse instead of a Bind prepares it first.
+        assert sum(trip.text[0] in "BP" for trip in proxy.trips) == 2
 
     with Proxy(catalog_database) as proxy:
         reading(proxy.conninfo, test)
@@ -228,7 +228,7 @@ def test_a_query_that_nobody_waits_for_any_more_is_cancelled(catalog_database: s
         with locked(catalog_database):
             waiting = [asyncio.create_task(reader.authors()) for _ in range(5)]
             await asyncio.sleep(0.3)
-            assert {state for _, state in backends(catalog_database)} == {"active"}
+            assert "active" in {state for _, state in backends(catalog_database)}
             for one in waiting:
                 one.cancel()
             await asyncio.wait(waiting)
