@@ -131,6 +131,11 @@ class Protocol(HttpToolsProtocol):
         elif not self._refused:
             self._await_head()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer, however it was lost."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
     def timeout_keep_alive_handler(self) -> None:
         """End a connection on which nothing has come in time, and tell those who began."""
         if self._in_head:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -138,6 +139,20 @@ def test_who_begins_and_does_not_end_is_told_so(port: int, monkeypatch: pytest.M
 
     assert statuses(answer) == [408]
     assert time.monotonic() - started < 5
+
+
+def test_who_hangs_up_in_the_midst_of_a_head_is_forgotten(
+    port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(http, "HEAD_TIME", 0.3)
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as client:
+        client.sendall(GET)
+        time.sleep(0.1)
+        # A reset, and no orderly end.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(0.6)
+
+    assert caplog.messages == []
 
 
 def trickle(client: socket.socket) -> None:
