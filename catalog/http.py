@@ -131,6 +131,10 @@ class Protocol(HttpToolsProtocol):
         elif not self._refused:
             self._await_head()
 
+    def eof_received(self) -> None:
+        """Close, after what was written: who half-closes gets an answer that is there already."""
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer, however it was lost."""
         super().connection_lost(exc)

@@ -52,3 +52,13 @@ def test_the_last_answer_of_a_connection_is_not_lost(catalog_database: str) -> N
 
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"Hello World! This is a book catalog.")
+
+
+def test_who_asks_and_closes_its_own_end_is_answered(catalog_database: str) -> None:
+    with served(catalog_database) as client:
+        for _ in range(20):
+            with connect(client) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+                connection.shutdown(socket.SHUT_WR)
+                answer = b"".join(iter(lambda: connection.recv(65536), b""))
+            assert answer.endswith(b"Hello World! This is a book catalog.")
