@@ -1,8 +1,11 @@
 -- A role that may read the catalog and nothing else, for `bin/serve`. Run this as the owner of the
--- tables, and again whenever a migration has added one:
+-- tables, who may create roles (and again, with its name below, for a table that the service reads
+-- from then on):
 --
 --     bin/psql -f docs/grants.sql
 --     bin/psql -c '\password catalog_reader'
+--
+-- (Neon takes no password that psql has hashed: there, ALTER ROLE catalog_reader PASSWORD '…'.)
 --
 -- Then DATABASE_URL of the service names this role; migrations go on with the owner's. It is no
 -- migration itself: a role belongs to the server, and a migration to one of its databases.
