@@ -359,10 +359,10 @@ def at_once(client: httpx.Client, requests: int) -> list[int]:
 
 
 def fill_the_pool(client: httpx.Client, conninfo: str) -> None:
-    """Let ten requests wait for each other, so that the pool grows to its full size."""
+    """Let ten queries wait, none of which is shared, so that the pool grows to its full size."""
     with locked(conninfo), ThreadPoolExecutor(10) as threads:
         for _ in range(10):
-            threads.submit(client.get, "/authors")
+            threads.submit(client.get, "/authors/1")
         wait_until(lambda: len(backends(conninfo)) == 10)
         unlock(conninfo)
 

@@ -313,7 +313,7 @@ def test_all_edited_migrations_stop_every_command(project: Project) -> None:
         failed = project.fail(*command)
         assert failed.err.count("was changed after it was applied") == 2
 
-    assert project.migrate("status", "--check").out.count("changed since") == 2
+    assert project.migrate("status", "--check").out.count("changed since\n") == 2
     assert project.applied == ["0001_a", "0002_b"]
 
 
