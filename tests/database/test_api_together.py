@@ -107,7 +107,7 @@ def test_the_rows_of_a_batch_are_those_of_each_key(catalog_database: str) -> Non
     keys = [*range(-60, 60), 3, 3, 2**31 - 1, -(2**31)]
 
     async def test(reader: Reader) -> None:
-        # The first to ask goes alone; the others wait.
+        # More than one batch has room for.
         together = await asyncio.gather(*map(reader.books_of_author, [1, *keys]))
         alone = [await reader.read(plain_queries.BOOKS_OF_AUTHOR, [key]) for key in [1, *keys]]
         assert together == alone
