@@ -54,7 +54,8 @@ class AccessLog:
             if message["type"] == "http.response.start":
                 status = str(message["status"])
             else:
-                size += len(message.get("body", b""))
+                if scope["method"] != "HEAD":
+                    size += len(message.get("body", b""))
                 is_whole = not message.get("more_body")
 
         try:

@@ -65,8 +65,8 @@ def test_each_request_has_a_line_and_an_id(tree: Tree, catalog_database: str) ->
         "HEAD /authors HTTP/1.1",
     ]
     assert [line["status"] for line in lines] == ["200", "200", "200", "404", "400", "200", "200"]
-    for line, answer, path in zip(lines, answers, paths, strict=False):
-        assert int(line["size"]) == len(answer.content), path
+    for line, answer in zip(lines, answers, strict=True):
+        assert int(line["size"]) == len(answer.content), line["request"]
 
 
 @pytest.mark.parametrize(
