@@ -20,6 +20,7 @@ import logging
 import os
 import sys
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import psycopg
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from catalog.migrations.events import Event
+    from catalog.migrations.migration import Migration
     from catalog.settings import Settings
 
 _FIRST_LOOK = 2.0  # seconds that a start waits for the database before it serves without it
@@ -188,9 +190,14 @@ def _look_at(target: Target, table: str) -> None:
 
 
 def _pending(target: Target, table: str) -> list[str]:
-    migrations = load_migrations(DEFAULT_DIRECTORY)
-    with Runner(target, migrations, table=table, wait=_FIRST_LOOK, tell=_ignore) as runner:
+    with Runner(target, _known(), table=table, wait=_FIRST_LOOK, tell=_ignore) as runner:
         return [migration.name for migration in runner.history.pending]
+
+
+@cache
+def _known() -> list[Migration]:
+    """The migrations as they were at the start: what a deploy brings is not missing until then."""
+    return load_migrations(DEFAULT_DIRECTORY)
 
 
 def _count_pending(target: Target, table: str) -> int | None:

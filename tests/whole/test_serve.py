@@ -351,6 +351,17 @@ def test_it_is_ready_once_what_is_pending_is_applied(tree: Tree, database: str) 
     assert after.text == "ready"
 
 
+def test_what_a_deploy_brings_takes_ready_from_no_instance_that_runs(
+    own_tree: Tree, database: str
+) -> None:
+    assert own_tree.run("migrate", "up", env={"DATABASE_URL": database}).code == 0
+    with serving(own_tree, DATABASE_URL=database) as service:
+        (own_tree.path / "sql/migrations/9999_later.up.sql").write_text("SELECT 1;")
+        assert service.get("/readyz").text == "ready"
+    with serving(own_tree, DATABASE_URL=database) as service:
+        assert service.get("/readyz").status_code == 503
+
+
 @pytest.mark.slow
 def test_who_may_not_read_the_ledger_is_ready_all_the_same(tree: Tree, database: str) -> None:
     assert tree.run("migrate", "up", env={"DATABASE_URL": database}).code == 0
