@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,64}")
+_HOST = re.compile(r"[A-Za-z0-9._:%-]{1,64}")
 _LONGEST = 1000  # characters of an address that a line repeats
 
 _log = logging.getLogger("catalog.access")
@@ -64,7 +65,7 @@ class AccessLog:
             _log.info(
                 '%s %s "%s %s HTTP/%s" %s %d B %.1f ms%s',
                 scope["request_id"],
-                scope["client"][0] if scope.get("client") else "-",
+                _client(scope),
                 scope["method"],
                 _address(scope),
                 scope["http_version"],
@@ -85,6 +86,12 @@ def _given(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
         if name == b"x-request-id":
             return value if _SANE.fullmatch(value) else None
     return None
+
+
+def _client(scope: Scope) -> str:
+    """Who asked, as far as a proxy says that, and not whatever else it passes on."""
+    host = scope["client"][0] if scope.get("client") else ""
+    return host if _HOST.fullmatch(host) else "-"
 
 
 def _address(scope: Scope) -> str:

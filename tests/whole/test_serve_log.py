@@ -93,6 +93,23 @@ def test_the_clients_own_id_is_taken_if_it_is_sane(
     assert answer.json()["requestId"] == found
 
 
+def test_a_client_is_an_address_or_nothing(tree: Tree, catalog_database: str) -> None:
+    given = {"2001:db8::7": "2001:db8::7", '1.1.1.1 "GET /': "-", "\x9b31m": "-"}
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        serving(tree, "--access-log", log=log, DATABASE_URL=catalog_database) as service,
+    ):
+        for host in given:
+            forwarded = {b"X-Forwarded-For": host.encode("latin1")}
+            assert httpx.get(f"{service.url}/livez", headers=forwarded).status_code == 200
+        service.stop()
+        log.seek(0)
+        lines = log.read().splitlines()
+
+    clients = [re.findall(r'catalog\.access: \S+ (.*) "GET /livez ', line) for line in lines]
+    assert clients == [[client] for client in given.values()]
+
+
 @pytest.fixture(scope="module")
 def access_logged(tree: Tree) -> Iterator[Service]:
     """One whose database is away."""
