@@ -173,6 +173,39 @@ def test_the_rest_of_what_a_search_found_comes_on_demand(browser: Browser, catal
         expect(page.locator("#browse li")).to_have_count(40)
 
 
+def test_a_rest_that_is_gone_by_now_is_no_error(browser: Browser, catalog: str) -> None:
+    with opened(browser, catalog) as page:
+        more = page.get_by_role("button", name="More authors")
+        expect(more).to_be_visible()
+        page.route("**/authors?limit=50&after=*", lambda route: route.fulfill(json=[]))
+        more.click()
+        expect(page.get_by_role("status")).to_have_text("0 more.")
+        expect(more).to_be_hidden()
+
+
+def test_a_rest_that_is_not_waited_for_is_no_error(browser: Browser, catalog: str) -> None:
+    with opened(browser, catalog) as page:
+        more = page.get_by_role("button", name="More authors")
+        expect(more).to_be_visible()
+        page.route("**/authors?limit=50&after=*", lambda _: None)
+        with page.expect_request("**/authors?limit=50&after=*"):
+            more.click()
+        page.get_by_role("searchbox").fill("tolk")
+        expect(page.locator("#browse li")).to_have_count(1)
+
+
+def test_what_is_there_stays_while_the_rest_waits_for_the_database(
+    browser: Browser, catalog: str
+) -> None:
+    insert(catalog, "Books", *({"title": "Tale", "authorId": 1 + n // 20} for n in range(30)))
+    with opened(browser, catalog, "/#/?q=tale") as page:
+        expect(page.locator("#browse li")).to_have_count(20)
+        away = {"Retry-After": "1"}
+        page.route("**/authors/2", lambda route: route.fulfill(status=503, headers=away), times=1)
+        page.get_by_role("button", name="More of them").click()
+        expect(page.locator("#browse li")).to_have_count(30)
+
+
 def test_what_is_in_the_catalog_is_text_and_never_markup(browser: Browser, catalog: str) -> None:
     with opened(browser, catalog, "/#/authors/1000") as page:
         expect(page.locator("#detail h2")).to_have_text(MARKUP)
@@ -192,6 +225,7 @@ def test_an_empty_catalog_says_so(browser: Browser, catalog_database: str) -> No
 def test_an_author_who_is_not_there_is_told(browser: Browser, catalog: str) -> None:
     with opened(browser, catalog, "/#/authors/99999") as page:
         expect(page.locator("#detail")).to_contain_text("There is no author with this id.")
+        expect(page).to_have_title("Book catalog")
 
 
 def test_an_address_that_means_nothing_is_the_whole_list(browser: Browser, catalog: str) -> None:

@@ -121,6 +121,7 @@ async function learn(writers, authors, books, ask, signal) {
 async function showAuthor(id, chosen) {
   if (narrow.matches) scrollTo(0, 0);
   else detail.scrollTo(0, 0);
+  document.title = NAME;
   const name = heading(2, "");
   name.tabIndex = -1;
   await draw(detail, async (ask) => {
@@ -179,7 +180,8 @@ async function draw(part, work) {
   linkAll();
 
   function waking(why) {
-    if (part.querySelector(".waking")) return;
+    // What is drawn already stays.
+    if (!part.hasAttribute("aria-busy") || part.querySelector(".waking")) return;
     const note = notice("The database is waking up", `${why} This page asks again by itself.`);
     note.classList.add("waking");
     part.replaceChildren(note);
@@ -217,13 +219,14 @@ async function pages(page, items, ask, level, text) {
       const added = await add(more);
       linkAll();
       say(`${added.length} more.`);
-      (added[0].querySelector("a") ?? added[0]).focus();
+      (added[0]?.querySelector("a") ?? added[0])?.focus(); // they may be gone by now
       ({ next } = more);
       onwards.hidden = !next;
       trouble.textContent = "";
     } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      told(error.message);
+      if (error.name === "AbortError") return; // something else is shown by now
+      if (!(error instanceof Failure)) console.error(error);
+      told(error instanceof Failure ? error.message : "Something went wrong on this page.");
     } finally {
       onwards.ariaDisabled = null;
     }
