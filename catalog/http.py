@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LARGEST_HEAD = 64 * 1024
 """Bytes of the request line and the headers together."""
 
+_LARGEST_BODY = 256 * 1024
+"""Bytes of a body, which nobody reads, and its trailers, which are kept as headers are."""
+
 # All in seconds.
 HEAD_TIME = 10.0  # for a head to come, once its connection is there or its first byte
 KEEP_ALIVE = 75  # between two requests; longer than the minute that proxies keep connections for
@@ -100,6 +103,8 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._head = 0
         """Bytes that have come of a head that is not complete."""
+        self._body = 0
+        """Bytes that have come after the head of the latest request."""
         self._due: float | None = None
         """When a head has to be complete, while one is awaited."""
         self._refused = False
@@ -172,6 +177,9 @@ class Protocol(HttpToolsProtocol):
             return
         if not self._in_head:
             self._head = 0
+            self._body = self._body + len(data) if self.cycle is before else 0
+            if self._body > _LARGEST_BODY:
+                self._hang_up()
         elif self.cycle is before:
             self._head += len(data)
             if self._head >= LARGEST_HEAD:
@@ -206,6 +214,14 @@ class Protocol(HttpToolsProtocol):
         lines = [b"HTTP/1.1 %d %b" % (status, status.phrase.encode())]
         lines += [b"%b: %b" % header for header in headers if header[0] != b"connection"]
         self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
-        self.transport.write_eof()
         log_refusal(self.client[0] if self.client else "-", status, len(body))
-        self.timeout_keep_alive_task = self.loop.call_later(_FAREWELL, self.transport.close)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Take nothing more, and close after the answers under way, or once the last was seen."""
+        self._refused = True
+        if self.is_busy:
+            self.cycle.keep_alive = False
+        else:
+            self.transport.write_eof()
+            self.timeout_keep_alive_task = self.loop.call_later(_FAREWELL, self.transport.close)

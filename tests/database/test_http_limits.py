@@ -125,6 +125,15 @@ def test_a_body_is_passed_over(port: int) -> None:
     assert statuses(ask(port, post + GET + LAST)) == [405, 200]
 
 
+@pytest.mark.parametrize("part", [b"A: bcd\r\n" * 8000, b"A" * 64_000], ids=["many", "long"])
+def test_what_follows_a_body_has_an_end(port: int, part: bytes) -> None:
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: "
+    started = time.monotonic()
+
+    assert statuses(ask(port, post, *[part] * 200)) == [405]
+    assert time.monotonic() - started < 8  # long before a body that trickles is given up
+
+
 # --- How long
 
 
