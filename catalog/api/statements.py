@@ -12,7 +12,7 @@ name says what the statement is, and can mean nothing else.
 from __future__ import annotations
 
 import re
-from asyncio import timeout
+from asyncio import CancelledError, timeout
 from collections import deque
 from contextlib import suppress
 from functools import lru_cache
@@ -150,6 +150,9 @@ async def stop(connection: Connection) -> None:
             await connection.wait(_read_off(connection.pgconn))
     except (psycopg.Error, TimeoutError):
         await connection.close()
+    except CancelledError:
+        await connection.close()  # there is no time for more
+        raise
 
 
 def _queue(
