@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -64,6 +66,10 @@ class Terms:
     roles: tuple[str, ...] = ()
     """Those that it makes; they belong to the server, and have to go after the database."""
 
+
+NEEDS_BASH = pytest.mark.skipif(
+    shutil.which("bash") is None, reason="there is no bash on this machine"
+)
 
 TERMS: dict[str, Terms] = {
     "from-sequelize.md": Terms({"nginx": 1}, beside_guide=True, slow=True),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.whole.documents import Document
-from tests.whole.readers import CLONE_NAME, DOCS, TERMS, Terms, tried
+from tests.whole.readers import CLONE_NAME, DOCS, NEEDS_BASH, TERMS, Terms, tried
 from tests.whole.trees import copied_tree
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def test_what_is_only_read_is_counted(name: str) -> None:
     assert DOCUMENTS[name].read_only == dict(terms(name).read_only)
 
 
+@NEEDS_BASH
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_document_says_what_happens(
     request: pytest.FixtureRequest, embedded_server: EmbeddedServer, name: str
@@ -61,7 +62,8 @@ def test_a_document_says_what_happens(
             assert each.agrees, each.says
 
 
-@pytest.mark.few(1)
+@NEEDS_BASH
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "section"), SECTIONS)
 def test_a_section_says_what_happens(
     embedded_server: EmbeddedServer, reader: Tree, name: str, section: int

@@ -138,6 +138,7 @@ def test_an_extension_that_the_scratch_server_lacks_is_the_reason(library: Libra
     )
 
 
+@pytest.mark.slow
 def test_a_role_that_is_taken_for_granted_is_made_on_our_own_server(project: Project) -> None:
     project.write(
         {
@@ -175,7 +176,7 @@ SPOILING = {
 }
 
 
-@pytest.mark.few(2)
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SPOILING.values(), ids=SPOILING)
 def test_what_a_migration_does_to_the_server_meets_no_other_command(
     project: Project, script: str
@@ -322,7 +323,7 @@ def test_plan_says_what_the_pending_migrations_will_do(library: Library) -> None
     assert "rewrite" not in done.out
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "limit"),
     [

@@ -268,7 +268,8 @@ def other_database(database: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@pytest.mark.parametrize("digits", [6, pytest.param(14, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("digits", [6, 14])
 def test_a_long_history_ends_as_psql_makes_of_it(
     project: Project, other_database: str, request: pytest.FixtureRequest, digits: int
 ) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from catalog.migrations.arguments import parser
 from catalog.settings import ROOT, load_settings
+from tests.whole.readers import NEEDS_BASH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,7 @@ def test_other_commands_are_there() -> None:
         assert (ROOT / "bin" / name).is_file()
 
 
+@NEEDS_BASH
 @pytest.mark.parametrize("script", SHELL)
 def test_each_script_is_one(script: str) -> None:
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0

@@ -187,6 +187,7 @@ def test_a_client_that_keeps_its_connection_does_not_hold_it_up(tree: Tree) -> N
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_running_is_taken_over(tree: Tree) -> None:
     with serving(tree) as service:
         postmaster = Postmaster.of(tree)
