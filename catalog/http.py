@@ -201,10 +201,11 @@ class Protocol(HttpToolsProtocol):
 
         To close while it still sends would be a reset, which takes the answer away from it.
         """
-        self._refused = True
-        if self.is_busy:
-            self.cycle.keep_alive = False  # the answers under way come first, and nothing after
-            return
+        if not self.is_busy:  # the answers under way come first, and nothing after
+            self._answer(status)
+        self._hang_up()
+
+    def _answer(self, status: HTTPStatus) -> None:
         body = document(status, _DETAILS[status])
         headers = [
             *self.server_state.default_headers,
@@ -215,7 +216,6 @@ class Protocol(HttpToolsProtocol):
         lines += [b"%b: %b" % header for header in headers if header[0] != b"connection"]
         self.transport.write(b"\r\n".join([*lines, b"connection: close", b"", body]))
         log_refusal(self.client[0] if self.client else "-", status, len(body))
-        self._hang_up()
 
     def _hang_up(self) -> None:
         """Take nothing more, and close after the answers under way, or once the last was seen."""
