@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from catalog.api import conditional, parameters, queries
-from catalog.api.responses import StreamedList
+from catalog.api.responses import StreamedList, tagged
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -107,11 +107,7 @@ def _page(request: Request[State], page: Page | Search, value: bytes) -> Respons
 
 
 def _data(request: Request[State], body: bytes, link: str = "") -> Response:
-    """The data with its tag, or only the tag for a client that has them."""
+    """The data with its tag, and the link that goes with it."""
     tag = conditional.entity_tag(body, link)
-    headers = {"ETag": tag, **_CACHING}
-    if link:
-        headers["Link"] = f'<{link}>; rel="next"'
-    if conditional.is_unchanged(request.scope["headers"], tag):
-        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
-    return Response(body, HTTPStatus.OK, headers, media_type="application/json")
+    headers = {**_CACHING, "Link": f'<{link}>; rel="next"'} if link else _CACHING
+    return tagged(request, body, "application/json", tag, headers)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import logging
 from asyncio import timeout
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
+from catalog.api.conditional import is_unchanged
 from catalog.api.streaming import STALL, ReaderStalled, StreamBroken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
     from catalog.api.streaming import Stream
 
 _log = logging.getLogger(__name__)
+
+
+def tagged(
+    request: Request[Any], body: bytes, media_type: str, tag: str, headers: Mapping[str, str]
+) -> Response:
+    """The body with its tag, or only the tag for a client that has it."""
+    headers = {"ETag": tag, **headers}
+    if is_unchanged(request.scope["headers"], tag):
+        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
+    return Response(body, HTTPStatus.OK, headers, media_type=media_type)
 
 
 class StreamedList(StreamingResponse):

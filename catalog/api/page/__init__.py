@@ -11,15 +11,17 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse
 
-from catalog.api.conditional import entity_tag, is_unchanged
+from catalog.api.conditional import entity_tag
 from catalog.api.page.preference import prefers_html
+from catalog.api.responses import tagged
 
 if TYPE_CHECKING:
     from typing import Any
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
 GREETING = "Hello World! This is a book catalog."
 
@@ -44,6 +46,7 @@ FILES = {
     for file in resources.files(__name__).iterdir()
     if file.name.rpartition(".")[2] in _MEDIA_TYPES
 }
+_TAGS = {name: entity_tag(content) for name, content in FILES.items()}
 
 
 async def page_or_greeting(request: Request[Any]) -> Response:
@@ -63,9 +66,5 @@ async def file(request: Request[Any]) -> Response:
 
 
 def _file(request: Request[Any], name: str, headers: dict[str, str]) -> Response:
-    tag = entity_tag(FILES[name])
-    headers = {"ETag": tag, **_HEADERS, **headers}
-    if is_unchanged(request.scope["headers"], tag):
-        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
     media_type = _MEDIA_TYPES[name.rpartition(".")[2]]
-    return Response(FILES[name], HTTPStatus.OK, headers, media_type=media_type)
+    return tagged(request, FILES[name], media_type, _TAGS[name], {**_HEADERS, **headers})
