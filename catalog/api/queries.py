@@ -108,11 +108,11 @@ _WANTED = "(nullif(plainto_tsquery('simple', {apart})::text, '') || ':*')::tsque
 
 # OFFSET 0 keeps the planner from going through the ids instead, in order, until it has enough: with
 # a rare word among a million rows that takes ten seconds, and this way a millisecond.
-_AUTHORS_FOUND = """
-    SELECT id, name, bio, {created_at}, {updated_at}
+_ROWS_FOUND = """
+    SELECT {columns}
       FROM (
                SELECT *
-                 FROM "Authors"
+                 FROM {table}
                 WHERE to_tsvector('simple', {apart}) @@ {wanted}
                OFFSET 0
            ) AS found
@@ -121,30 +121,25 @@ _AUTHORS_FOUND = """
      LIMIT %s
 """
 
-_BOOKS_FOUND = """
-    SELECT id, title, "authorId", {created_at}, {updated_at}
-      FROM (
-               SELECT *
-                 FROM "Books"
-                WHERE to_tsvector('simple', {apart}) @@ {wanted}
-               OFFSET 0
-           ) AS found
-     WHERE id > %s
-     ORDER BY id
-     LIMIT %s
-"""
+_AUTHORS_COLUMNS = "id, name, bio, {created_at}, {updated_at}"
+
+_BOOKS_COLUMNS = 'id, title, "authorId", {created_at}, {updated_at}'
 
 
 def _page(rows: str) -> sql.Composed:
     return sql.SQL(_PAGE).format(rows=sql.SQL(rows).format(**_TIMES))
 
 
-def _found(rows: str, column: str) -> sql.Composed:
-    apart = sql.SQL(_APART).format(text=sql.Identifier(column))
+def _found(table: str, columns: str, searched: str) -> sql.Composed:
+    apart = sql.SQL(_APART).format(text=sql.Identifier(searched))
     wanted = sql.SQL(_WANTED).format(apart=sql.SQL(_APART).format(text=sql.SQL("%s")))
-    return sql.SQL(_PAGE).format(
-        rows=sql.SQL(rows).format(apart=apart, wanted=wanted, **_TIMES),
+    rows = sql.SQL(_ROWS_FOUND).format(
+        columns=sql.SQL(columns).format(**_TIMES),
+        table=sql.Identifier(table),
+        apart=apart,
+        wanted=wanted,
     )
+    return sql.SQL(_PAGE).format(rows=rows)
 
 
 READY = b"SELECT 1"
@@ -171,7 +166,10 @@ PAGE_OF_BOOKS: bytes = sql.SQL(_LIST).format(page=_page(_BOOKS_AFTER)).as_bytes(
 
 SEARCH: bytes = (
     sql.SQL(_FOUND)
-    .format(authors=_found(_AUTHORS_FOUND, "name"), books=_found(_BOOKS_FOUND, "title"))
+    .format(
+        authors=_found("Authors", _AUTHORS_COLUMNS, "name"),
+        books=_found("Books", _BOOKS_COLUMNS, "title"),
+    )
     .as_bytes()
 )
 """One value: a line with the last ids of both if there is more of one, and the authors and books.
