@@ -21,6 +21,7 @@ from catalog.api.statements import Connection
 from catalog.api.streaming import Streams
 from catalog.database import connection_failure
 from catalog.errors import DatabaseUnavailable
+from catalog.settings import DEFAULT_REQUEST_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REQUEST_TIMEOUT = 5.0
+REQUEST_TIMEOUT = float(DEFAULT_REQUEST_TIMEOUT)
 """Seconds from a request's question to its answer, which may be that there is none."""
 
 # All in seconds.
