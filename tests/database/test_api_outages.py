@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
 import time
@@ -196,7 +197,7 @@ class Server:
     @property
     def pid(self) -> int:
         """Of its first process."""
-        return int((self._server.data / "postmaster.pid").read_text().split()[0])
+        return postmaster_of(self._server)
 
     def migrate(self) -> None:
         """Make its database, with all tables."""
@@ -205,12 +206,39 @@ class Server:
                 connection.execute(script.read_bytes())
 
 
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+def postmaster_of(server: EmbeddedServer) -> int:
+    """The process of that server that starts the others."""
+    return int((server.data / "postmaster.pid").read_text().split()[0])
+
+
+@contextmanager
+def new_home() -> Iterator[Path]:
+    """A folder for a server, that is gone afterwards."""
     # Not below tmp_path, which only its owner may enter: as root the server is somebody else.
     with tempfile.TemporaryDirectory(prefix="catalog-tests-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@contextmanager
+def own_server(*, owner: str | None = None) -> Iterator[Server]:
+    """A server that runs, migrated, in a folder of its own; `owner` is who that belongs to."""
+    with new_home() as home:
+        if owner is not None:
+            shutil.chown(home, owner)
+        server = Server(home)
+        server.start()
+        try:
+            server.migrate()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    with new_home() as home:
+        yield home
 
 
 @pytest.fixture

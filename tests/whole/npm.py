@@ -5,8 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
+
+from tests.whole.guides import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,13 +32,5 @@ def install(source: Path, copy: Path) -> None:
     """Make that copy, whole or not at all."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("node_modules"))
-    done = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund"],
-        cwd=unfinished,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    run(["npm", "ci", "--no-audit", "--no-fund"], unfinished)
     unfinished.rename(copy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from catalog.settings import ROOT
-from tests.database.test_api_outages import Server
+from tests.database.test_api_outages import own_server
 from tests.serving import insert, served
 from tests.whole.npm import installed
 
@@ -234,23 +233,16 @@ def test_an_address_that_means_nothing_is_the_whole_list(browser: Browser, catal
 
 
 def test_a_database_that_sleeps_is_waited_for(browser: Browser) -> None:
-    with tempfile.TemporaryDirectory(prefix="catalog-tests-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        server = Server(Path(folder))
-        server.start()
-        migrate(server.conninfo)
+    with own_server() as server:
         insert(server.conninfo, "Authors", {"name": "Early Bird"})
-        try:
-            with opened(browser, server.conninfo) as page:
-                expect(page.get_by_text("Early Bird")).to_be_visible()
-                server.stop()
-                page.reload()
-                expect(page.locator(".waking")).to_be_visible(timeout=15_000)
-                expect(page.get_by_role("status")).to_have_text("The database is waking up.")
-                server.start()
-                expect(page.get_by_text("Early Bird")).to_be_visible(timeout=15_000)
-        finally:
+        with opened(browser, server.conninfo) as page:
+            expect(page.get_by_text("Early Bird")).to_be_visible()
             server.stop()
+            page.reload()
+            expect(page.locator(".waking")).to_be_visible(timeout=15_000)
+            expect(page.get_by_role("status")).to_have_text("The database is waking up.")
+            server.start()
+            expect(page.get_by_text("Early Bird")).to_be_visible(timeout=15_000)
 
 
 def test_a_service_that_is_gone_is_told_and_can_be_tried_again(
@@ -333,9 +325,3 @@ def test_an_accessibility_audit_finds_nothing(
             told = [f"{one['id']}: {one['nodes'][0]['html']}" for one in found["violations"]]
             assert told == [], path
             assert len(found["passes"]) > 15
-
-
-def migrate(conninfo: str) -> None:
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
-            connection.execute(script.read_bytes())

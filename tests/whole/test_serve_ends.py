@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from catalog.settings import ROOT
+from tests.database.test_api_long_lists import authors
 from tests.whole.hammer import Count
 from tests.whole.test_serve import serving
 
@@ -187,16 +188,6 @@ def test_looking_for_pending_migrations_does_not_hold_it_up(tree: Tree, database
 
     print(f"SIGTERM while /readyz waits for a lock: exit 0 after {took:.1f} s")
     assert took < 5
-
-
-def authors(conninfo: str, count: int) -> None:
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(
-            """INSERT INTO "Authors" (name, bio)
-               SELECT 'Author ' || n, 'A bio of a moderate length'
-                 FROM generate_series(1, %s) AS n""",
-            [count],
-        )
 
 
 def asking(service: Service, request: bytes) -> socket.socket:

@@ -14,10 +14,11 @@ import pytest
 
 from catalog.embedded import EmbeddedServer, embedded_bindir
 from catalog.settings import ROOT
+from tests.database.test_api_outages import postmaster_of
 from tests.load import fill, loading, service
 from tests.whole.servers import free_port
 from tests.whole.test_steady_kills import addresses
-from tests.whole.test_steady_outages import frozen, postmaster_of
+from tests.whole.test_steady_outages import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

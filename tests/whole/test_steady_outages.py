@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from catalog.api.batching import MOST_WAITING
-from tests.database.test_api_outages import Server, backends, wait_until
+from tests.database.test_api_outages import Server, backends, own_server, wait_until
 from tests.load import fill, loading, service
 from tests.whole.proxy import Proxy
 from tests.whole.test_steady_kills import addresses
@@ -22,8 +21,6 @@ from tests.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from catalog.embedded import EmbeddedServer
 
 
 pytestmark = pytest.mark.slow
@@ -35,14 +32,9 @@ SLACK = 1.0  # for a machine that is busy with other tests
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server of the test's own, with a hundred authors, that runs."""
-    with tempfile.TemporaryDirectory(prefix="catalog-tests-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        server = Server(Path(folder))
-        server.start()
-        server.migrate()
+    with own_server() as server:
         fill(server.conninfo)
         yield server
-        server.stop()
 
 
 def restart(server: Server, seconds: float = 3.0) -> tuple[float, float]:
@@ -153,11 +145,6 @@ def frozen(postmaster: int) -> Iterator[None]:
     finally:
         for process in processes_of(postmaster):
             os.kill(process, signal.SIGCONT)
-
-
-def postmaster_of(server: EmbeddedServer) -> int:
-    """The process of that server that starts the others."""
-    return int((server.data / "postmaster.pid").read_text().split()[0])
 
 
 def processes_of(postmaster: int) -> list[int]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
-from tests.database.test_api_outages import Server
+from tests.database.test_api_outages import Server, own_server
 from tests.load import fill, loading, service
 from tests.whole.pooler import pooler
 from tests.whole.servers import server_user
@@ -32,16 +29,10 @@ SERVER_CONNECTIONS = 8  # fewer than a single instance would open
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="catalog-tests-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        if os.geteuid() == 0:
-            shutil.chown(folder, server_user())  # whom the pooler runs as
-        server = Server(Path(folder))
-        server.start()
-        server.migrate()
+    # As root the pooler runs as somebody else, too.
+    with own_server(owner=server_user() if os.geteuid() == 0 else None) as server:
         fill(server.conninfo)
         yield server
-        server.stop()
 
 
 @pytest.fixture
