@@ -1,13 +1,11 @@
 """Who is measured: this project, what people would use instead, and the limits of our own.
 
-Each is one process on a port of its own. The packages of the others are under `bench/.cache`, set
-up on first use as their locks say.
+Each is one process on a port of its own.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,15 +16,13 @@ from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict
 
+from bench.packages import PEERS, installed
 from catalog.settings import ROOT
 from tests.whole.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-CACHE = ROOT / "bench/.cache"
-PEERS = ROOT / "bench/peers"
 
 _READY = 30  # seconds to start in
 
@@ -38,41 +34,16 @@ class Contender:
     name: str
     title: str
     command: tuple[str, ...]
-    folder: Path = ROOT
     source: Path | None = None
-    """The folder with its code and its lock, of which `folder` is a copy with the packages."""
+    """The folder with its code and its lock, if it has packages of its own."""
     environment: dict[str, str] = field(default_factory=dict)
     own_rendering: bool = False
     """Whether it writes the same data in other bytes."""
 
-    def set_up(self) -> None:
-        """Install its packages, unless they are there."""
-        if self.source is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        [lock] = (
-            path
-            for path in self.source.iterdir()
-            if path.name in ("package-lock.json", "requirements.lock")
-        )
-        stamp = self.folder / "installed.lock"
-        is_new = not stamp.exists() or stamp.read_bytes() != lock.read_bytes()
-        shutil.copytree(self.source, self.folder, dirs_exist_ok=True, ignore=_NOT_OURS)
-        if is_new:
-            print(f"setting up {self.title}", file=sys.stderr, flush=True)
-            for command in _INSTALL[lock.name]:
-                subprocess.run(command, cwd=self.folder, check=True, stdout=sys.stderr)
-            shutil.copy(lock, stamp)
+    def set_up(self) -> Path:
+        """Return where it runs, with its packages."""
+        return installed(self.source) if self.source else ROOT
 
-
-_NOT_OURS = shutil.ignore_patterns("node_modules", "__pycache__")
-_INSTALL = {
-    "package-lock.json": [["npm", "ci", "--no-audit", "--no-fund"]],
-    "requirements.lock": [
-        [sys.executable, "-m", "venv", "venv"],
-        ["venv/bin/pip", "install", "-q", "--require-hashes", "-r", "requirements.lock"],
-    ],
-}
 
 CONTENDERS = {
     contender.name: contender
@@ -82,7 +53,6 @@ CONTENDERS = {
             "express",
             "Express + Sequelize",
             ("node", "server.js"),
-            folder=CACHE / "express",
             source=ROOT / "tests/whole/sequelize",
             environment={"NODE_ENV": "production"},
         ),
@@ -90,7 +60,6 @@ CONTENDERS = {
             "fastify",
             "Fastify + pg, prepared",
             ("node", "server.js"),
-            folder=CACHE / "fastify",
             source=PEERS / "fastify",
             environment={"NODE_ENV": "production"},
         ),
@@ -98,7 +67,6 @@ CONTENDERS = {
             "fastapi",
             "FastAPI + asyncpg",
             ("venv/bin/python", "main.py"),
-            folder=CACHE / "fastapi",
             source=PEERS / "fastapi",
             own_rendering=True,
         ),
@@ -138,7 +106,7 @@ def running(contender: Contender, conninfo: str) -> Iterator[Running]:
         **contender.environment,
     }
     process = subprocess.Popen(
-        contender.command, cwd=contender.folder, env=environment, stdout=subprocess.DEVNULL
+        contender.command, cwd=contender.set_up(), env=environment, stdout=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + _READY
