@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CACHE = ROOT / "bench/.cache"
 PEERS = ROOT / "bench/peers"
+SOURCES = (ROOT / "tests/whole/sequelize", *sorted(PEERS.iterdir()))
+"""The folders of those we are measured against."""
 
 _IGNORED = shutil.ignore_patterns("node_modules", "__pycache__")
 _INSTALL = {
