@@ -102,12 +102,27 @@ class Readiness:
             self._looking = None
 
     async def _find(self) -> str | None:
-        try:
-            await self._reader.ready()
-        except DatabaseUnavailable:
+        if not await self._reads_are_answered():
             return NO_ANSWER
         count = await _in_thread(self._pending) if self._pending else None
         return f"Migrations are pending: {count}." if count else None
+
+    async def _reads_are_answered(self) -> bool:
+        """Whether this look's own read is, or others have been while it stood in their queue.
+
+        Who serves what it can is not to lose its clients to the others, who have as many.
+        """
+        before = self._reader.answered
+        asking = create_task(self._reader.ready())
+        try:
+            await wait({asking}, timeout=PATIENCE / 2)
+            if asking.done() or self._reader.answered == before:
+                await asking
+        except DatabaseUnavailable:
+            return self._reader.answered > before
+        finally:
+            asking.cancel()
+        return True
 
 
 async def _in_thread(call: Callable[[], Value]) -> Value:

@@ -100,6 +100,8 @@ class Reader:
         )
         self._failure: str | None = None
         """Why the latest attempt to connect or to read failed, in one line; `None` if it worked."""
+        self.answered = 0
+        """How often the database did what a read asked of it."""
         self._at_work = 0
         """How many reads wait for the database, those that share a query as one."""
         self._places = Semaphore(_POOL_SIZE)
@@ -223,6 +225,7 @@ class Reader:
                 try:
                     await work(connection, prepare)
                     self._failure = None
+                    self.answered += 1
                     return True
                 except psycopg.Error as exc:
                     if prepare and exc.sqlstate in statements.NOT_CARRIED:

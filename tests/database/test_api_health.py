@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
+from asyncio import create_task, gather, sleep
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ import psycopg
 import pytest
 
 from catalog.api import health
+from catalog.api.health import Readiness
+from catalog.api.reading import MOST_READS, Reader
 from tests.serving import served
 from tests.wire import Wire
 
@@ -182,6 +186,23 @@ def test_a_database_that_goes_away_under_traffic_is_noticed(catalog_database: st
 
         assert client.get("/readyz").status_code == 503
         assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reads", [MOST_READS - 50, MOST_READS])
+def test_an_instance_with_more_to_do_than_it_can_stays_ready(
+    catalog_database: str, reads: int
+) -> None:
+    async def obstacle() -> str | None:
+        async with Reader(catalog_database) as reader:
+            asked = [create_task(reader.read(b"SELECT pg_sleep(0.1)")) for _ in range(reads)]
+            await sleep(0.5)
+            found = await Readiness(reader, pending=None).obstacle()
+            assert not all(one.done() for one in asked)
+            await gather(*asked, return_exceptions=True)
+            return found
+
+    assert asyncio.run(obstacle()) is None
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
