@@ -271,6 +271,7 @@ class ScriptFailed(MigrationError):
         done: int = 0,
         blocked: Blocked | None = None,
         lost: bool = False,
+        in_doubt: bool = False,
     ) -> None:
         super().__init__(script.path, report.message)
         self.script = script
@@ -283,6 +284,8 @@ class ScriptFailed(MigrationError):
         """Whom it waited for, if it waited for a lock."""
         self.lost = lost
         """Whether the connection broke, rather than Postgres saying no."""
+        self.in_doubt = in_doubt
+        """Whether the statement that failed may have committed some of its work before."""
 
 
 class Interrupted(MigrationError):

@@ -23,6 +23,7 @@ from catalog.migrations.journal import Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.parcel import Parcel
 from catalog.migrations.preamble import first_look, reset, set_values, timeouts
+from catalog.migrations.resume import MAY_COMMIT
 from catalog.migrations.untransacted import NEEDS_NO_TRANSACTION, UntransactedScript
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ class Execution:
                     done=steps.done,
                     blocked=blocked,
                     lost=reply.lost,
+                    in_doubt=script.statements[steps.done].first_words(1)[0] in MAY_COMMIT,
                 ) from reply.error
         guard, drop = work_guard(self._ledger.key), Journal(self._ledger).drop()
         row = "".join(self._record(time.monotonic() - self._began))

@@ -211,6 +211,11 @@ def failed_script(error: ScriptFailed) -> str:
 def _left_behind(error: ScriptFailed | Interrupted) -> str:
     if error.script is None or error.script.transactional:
         return "It was rolled back: nothing of it remains."
+    if isinstance(error, ScriptFailed) and error.in_doubt:
+        return (
+            f"It runs without a transaction: {count(error.done, 'statement')} of it took effect,"
+            f" and of statement {error.done + 1} whatever it committed before it failed."
+        )
     if not error.done:
         return (
             "It runs without a transaction; no statement of it was completed. (An invalid index"
@@ -227,6 +232,11 @@ def _next_step(error: ScriptFailed) -> str:
         return (
             "If it needs no transaction, begin the file with the line `-- migrate: no-transaction`"
             " (without BEGIN and COMMIT), and run it again."
+        )
+    if error.in_doubt:
+        return (
+            "Correct the cause, and see what is there. Then run the same command again: it stops,"
+            " and shows how to go on."
         )
     if error.lost or error.blocked:
         return "Run the same command again."

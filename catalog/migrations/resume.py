@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from catalog.migrations.scanner import Statement
     from catalog.migrations.session import Session
 
+# What may commit on its way.
+MAY_COMMIT = ("CALL", "DO")
+
 # What these do twice is what they do once.
 _REPEATABLE = ("VACUUM", "ANALYZE", "CHECKPOINT", "CLUSTER", "REFRESH", "SET", "RESET", "LOAD")
 
@@ -122,7 +125,7 @@ class Resumption:
             if self._is_gone(statement):
                 self._done = entry.statement
         elif statement.first_words(1)[0] not in _REPEATABLE and (
-            entry.state == "started" or statement.first_words(1)[0] in ("CALL", "DO")
+            entry.state == "started" or statement.first_words(1)[0] in MAY_COMMIT
         ):
             raise self._unclear(entry, [entry], "was begun; whether it took effect is not known")
 

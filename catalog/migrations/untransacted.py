@@ -18,7 +18,7 @@ from catalog.migrations.journal import CREATION as JOURNAL_CREATION
 from catalog.migrations.journal import Entry, Journal
 from catalog.migrations.lock import DIVISION_BY_ZERO, WorkUnderWay, work_guard
 from catalog.migrations.preamble import RESET, first_look, set_values, timeouts
-from catalog.migrations.resume import Resumption
+from catalog.migrations.resume import MAY_COMMIT, Resumption
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 # "… cannot run inside a transaction block", and a COMMIT inside a procedure.
 NEEDS_NO_TRANSACTION = ("25001", "2D000")
-
-# What may commit on its way.
-MAY_COMMIT = ("CALL", "DO")
 
 # The statements at the head of every step, without those that set timeouts.
 _HEAD = ("BEGIN", "SET", "RESET", "RESET", "guard", "ledger", *JOURNAL_CREATION, "claim")

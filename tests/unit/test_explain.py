@@ -38,6 +38,7 @@ def failure(
     transactional: bool = True,
     done: int = 0,
     blocked: Blocked | None = None,
+    in_doubt: bool = False,
     **said: str,
 ) -> ScriptFailed:
     said = {"sqlstate": "42703", "message": 'column "x" does not exist', **said}
@@ -47,6 +48,7 @@ def failure(
         offset=offset,
         done=done,
         blocked=blocked,
+        in_doubt=in_doubt,
     )
 
 
@@ -91,6 +93,13 @@ def test_a_failure_of_the_first_statement_leaves_nothing() -> None:
     text = explain.error_text(failure(transactional=False), history=HISTORY)
 
     assert "no statement of it was completed" in text
+
+
+def test_a_failure_of_what_may_have_committed_says_that_and_how_to_go_on() -> None:
+    text = explain.error_text(failure(transactional=False, done=1, in_doubt=True), history=HISTORY)
+
+    assert "1 statement of it took effect, and of statement 2 whatever it committed" in text
+    assert text.endswith("it stops, and shows how to go on.")
 
 
 def test_a_failure_that_waited_says_for_whom() -> None:

@@ -588,6 +588,19 @@ def test_a_statement_in_doubt_stops_the_next_up_and_either_way_on_works(
     assert (in_doubt.applied, journal(in_doubt)) == (["1_p", "2_c"], [])
 
 
+def test_what_fails_after_it_committed_is_said_to_be_a_question(project: Project) -> None:
+    block = "DO $$ BEGIN INSERT INTO log VALUES (1); COMMIT; PERFORM 1 / 0; END $$"
+    project.write({"1_t.up.sql": "CREATE TABLE log (n int)", "2_d.up.sql": script(block)})
+
+    failed = project.fail("up")
+    again = project.fail("up")
+
+    assert "0 statements of it took effect, and of statement 1 whatever it committed" in failed.err
+    assert "it stops, and shows how to go on" in " ".join(failed.err.split())
+    assert "--resume-at 1" in again.err
+    assert project.query("SELECT n FROM log") == [(1,)]
+
+
 @pytest.mark.parametrize("at", ["5", pytest.param("99", marks=slow)])
 def test_there_is_no_going_on_beyond_the_end(in_doubt: Project, at: str) -> None:
     failed = in_doubt.fail("up", "--resume-at", at)

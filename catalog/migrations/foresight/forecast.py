@@ -11,7 +11,7 @@ from catalog.migrations.foresight.hazards import Verdict, judge
 from catalog.migrations.foresight.sizes import listed
 from catalog.migrations.foresight.trace import Tracer
 from catalog.migrations.preamble import timeouts
-from catalog.migrations.untransacted import MAY_COMMIT
+from catalog.migrations.resume import MAY_COMMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
