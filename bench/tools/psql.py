@@ -34,6 +34,7 @@ class Psql(Tool):
     name = "psql"
     title = "`psql` with a ledger"
     ledger = "SELECT name FROM ledger"
+    knows_what_is_done = False
 
     def version(self) -> str:
         """Its own."""

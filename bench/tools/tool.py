@@ -44,6 +44,8 @@ class Tool(ABC):
     """A query for what it has recorded."""
     package: ClassVar[str] = ""
     """The folder of `bench/peers` with its lock, if it has one."""
+    knows_what_is_done: ClassVar[bool] = True
+    """Whether `up` applies only what is pending."""
 
     def set_up(self) -> None:
         """Install its packages."""
