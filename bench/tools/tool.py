@@ -40,6 +40,8 @@ class Tool(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    manner: ClassVar[str]
+    """How it is set up, in words."""
     ledger: ClassVar[str]
     """A query for what it has recorded."""
     package: ClassVar[str] = ""
