@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from bench.rounds import Outcome
     from bench.trips import Trips
 
+FEW, MANY = 2, 50
+"""Migrations whose trips are counted."""
+
 _TITLES = {"up": "`up`", "again": "nothing to do", "status": "`status`", "down": "`down` of all"}
 _NONE = "–"
 _TINY = 0.1  # seconds, below which starting and stopping are most of it, and noise much
@@ -64,16 +67,16 @@ def table_of_times(outcome: Outcome) -> Table:
 
 
 def table_of_trips(few: dict[str, dict[str, Trips]], many: dict[str, dict[str, Trips]]) -> Table:
-    """What fifty migrations take on the wire, and what each further one adds to ten."""
+    """What the many take on the wire, and what each of them adds to the few."""
     header = ["", *_TITLES.values(), "each further one in `up`", "connections of `up`, `down`"]
     rows = []
     for tool, steps in many.items():
         row = [TOOLS[tool].title]
         row += [str(steps[step].trips) if step in steps else _NONE for step in STEPS]
-        more = (steps["up"].trips - few[tool]["up"].trips) / 40
+        more = (steps["up"].trips - few[tool]["up"].trips) / (MANY - FEW)
         row += [f"{more:.2f}", f"{steps['up'].connections}, {steps['down'].connections}"]
         rows.append(row)
-    return Table("Round trips of 50 migrations", header, rows)
+    return Table(f"Round trips of {MANY} migrations", header, rows)
 
 
 def table_of_tools(tools: Iterable[str]) -> Table:
