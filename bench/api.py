@@ -18,7 +18,7 @@ from bench import api_tables
 from bench.answers import compare
 from bench.contenders import CONTENDERS, running
 from bench.library import far_away, library
-from bench.load import Sample, Watched, load, query
+from bench.load import Meanwhile, Sample, load, query
 from bench.progress import say
 from bench.scenarios import AUTHORS, PGBENCH, ROUND_TRIP, SCENARIOS
 
@@ -56,34 +56,29 @@ def measure(*, quick: bool) -> Section:
 
 def _measure(scenario: Scenario, database: Library, *, quick: bool) -> Found:
     names, rounds = scenario.contenders(quick=quick), scenario.rounds(quick=quick)
+    reads = scenario.reads
     samples: dict[str, list[Sample]] = {name: [] for name in names}
-    asked = dict.fromkeys(names, 0)
+    asked = dict.fromkeys(names, 0)  # with what wrk leaves under way, one for each connection
     with ExitStack() as started:
         folder, between = database.socket_folder, None
         if scenario.is_far:
             folder, between = started.enter_context(far_away(folder, ROUND_TRIP))
         servers = []
         for name in names:
-            conninfo = make_conninfo(
-                database.copy(scenario.reads.database, for_whom=name), host=folder
-            )
+            conninfo = make_conninfo(database.copy(reads.database, for_whom=name), host=folder)
             servers.append(started.enter_context(running(CONTENDERS[name], conninfo)))
         _compare(scenario, servers)
-        ourselves = make_conninfo(database.conninfo(scenario.reads.database), host=folder)
+        ourselves = make_conninfo(database.conninfo(reads.database), host=folder)
         for number in range(rounds + 1):  # the first one warms up
-            seconds = scenario.seconds if number else 1
             say(f"api: {scenario.title}: round {number} of {rounds}")
+            meanwhile = Meanwhile(database.pid, between, scenario.seconds if number else 1)
             for one in servers:
-                watched = Watched(one.pid, database.pid, between)
-                sample = _load(scenario, one, watched, seconds)
+                sample = load(one, reads.path, reads.ids, scenario.connections, meanwhile)
                 samples[one.contender.name].append(sample)
-                # wrk leaves each connection in the midst of a request.
                 asked[one.contender.name] += sample.requests + scenario.connections
             if not quick:
-                watched = Watched(None, database.pid, between)
-                samples.setdefault(PGBENCH, []).append(
-                    _query(scenario, database, ourselves, watched, seconds)
-                )
+                sample = _query(scenario, database, ourselves, meanwhile)
+                samples.setdefault(PGBENCH, []).append(sample)
     return Found(
         samples={name: theirs[1:] for name, theirs in samples.items()},
         queries={name: database.transactions(for_whom=name) / asked[name] for name in names},
@@ -95,18 +90,10 @@ def _compare(scenario: Scenario, servers: list[Running]) -> None:
     compare(servers, *(f"{scenario.reads.path}{number}" for number in ids))
 
 
-def _load(scenario: Scenario, one: Running, watched: Watched, seconds: int) -> Sample:
-    reads = scenario.reads
-    url = f"{one.url}{reads.path}"
-    return load(url, reads.ids, scenario.connections, watched, seconds)
-
-
-def _query(
-    scenario: Scenario, database: Library, conninfo: str, watched: Watched, seconds: int
-) -> Sample:
+def _query(scenario: Scenario, database: Library, conninfo: str, meanwhile: Meanwhile) -> Sample:
     clients = min(scenario.connections, MOST_CLIENTS)
     with tempfile.NamedTemporaryFile("w", prefix="catalog-pgbench-", dir="/tmp") as script:
         script.write(scenario.reads.script)
         script.flush()
         pgbench = database.bindir / "pgbench"
-        return query(pgbench, Path(script.name), conninfo, clients, watched, seconds)
+        return query(pgbench, Path(script.name), conninfo, clients, meanwhile)

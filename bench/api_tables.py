@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.contenders import CONTENDERS, OURS
+from bench.figures import paired, spread
 from bench.results import Bars, Panel, Section, Table, Target
 from bench.scenarios import PGBENCH
 
@@ -24,7 +25,7 @@ One process each, which asks a copy of the same database for itself; load by `wr
 load, servers and Postgres share the machine. Before each scenario the servers are new, and their
 answers are compared (the same bytes; those of FastAPI with their times cut to milliseconds). Then
 they take turns, round by round: medians, with the extremes, and ratios of rounds that lie side by
-side. Pools as each project recommends: Sequelize's of 5, pg's of 10, asyncpg's of 10, ours of 10.
+side. Latencies are left out where some wait for longer than a round takes. Pools as each project recommends: Sequelize's of 5, pg's of 10, asyncpg's of 10, ours of 10.
 The database that is 20 ms away has a process before it that delays each way by 10."""
 
 _LIMITS = """\
@@ -92,12 +93,12 @@ def _table(scenario: Scenario, found: Found) -> Table:
             ratios = _to_theirs(found, name)
             wanted = scenario.targets.get(name)
             missed = " **missed**" if wanted and median(ratios) < wanted else ""
-            ratio = f"{_spread(ratios, 2)}{missed}"
+            ratio = f"{spread(ratios, 2)}{missed}"
             target = f"{wanted:g}" if wanted else ""
         rows.append(
             [
                 _TITLES[name],
-                _spread([sample.rate for sample in samples], 0),
+                spread([sample.rate for sample in samples], 0),
                 ratio,
                 target,
                 _middle((sample.p50 for sample in samples), 1),
@@ -142,13 +143,8 @@ def _panels(unit: str, what: str, found: Iterable[tuple[Scenario, Found]]) -> li
 
 def _to_theirs(found: Found, name: str) -> list[float]:
     """Our requests per second to theirs, of each round."""
-    pairs = zip(found.samples[OURS], found.samples[name], strict=True)
-    return [ours.rate / theirs.rate for ours, theirs in pairs]
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    middle, low, high = median(values), min(values), max(values)
-    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+    ours, theirs = found.samples[OURS], found.samples[name]
+    return paired([sample.rate for sample in ours], [sample.rate for sample in theirs])
 
 
 def _middle(values: Iterable[float | None], digits: int) -> str:

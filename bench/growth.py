@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench import growth_rounds
 from bench.contenders import CONTENDERS, OTHERS, OURS
+from bench.figures import paired, spread
 from bench.growth_rounds import AT_ONCE, LIMIT
 from bench.library import library
 from bench.progress import say
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from bench.growth_rounds import Extremes, Found
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-_LONG = 100_000  # rows from which three rounds have to be enough
+_LONG = 100_000  # rows
 
 _TITLES = {
     **{name: CONTENDERS[name].title for name in (OURS, *OTHERS)},
@@ -77,14 +78,14 @@ def _table(size: int, found: dict[str, Found]) -> Table:
             rows.append([_TITLES[name], f"**fails**: {one.failure}", *[""] * 6])
             continue
         ratios = {"first byte": "", "total": "", "peak": ""}
-        ratios |= {what: f"{ratio:.2f}" for what, ratio in _to_ours(name, found).items()}
+        ratios |= {what: f"{ratio:.2f}" for what, ratio in _to_ours(size, name, found).items()}
         is_server = name != LIMIT
         rows.append(
             [
                 _TITLES[name],
-                _spread(_firsts(one)) if is_server else "",
+                _milliseconds(_firsts(one)) if is_server else "",
                 ratios["first byte"],
-                _spread(_totals(one)),
+                _milliseconds(_totals(one)),
                 ratios["total"],
                 f"{one.before:.0f}" if is_server else "",
                 f"{one.peak:,.0f}" if is_server else "",
@@ -136,7 +137,10 @@ def _targets(found: dict[int, dict[str, Found]], extremes: Extremes) -> list[Tar
         ),
         Target(f"{rows}: round trips to the first byte, “a few”", None, 3, extremes.first_trips),
         Target(
-            f"{rows}: speed beside psql's COPY", 0.5, None, _to_ours(LIMIT, found[size])["total"]
+            f"{rows}: speed beside psql's COPY",
+            0.5,
+            None,
+            _to_ours(size, LIMIT, found[size])["total"],
         ),
     ]
 
@@ -146,24 +150,20 @@ def _ratios(found: dict[int, dict[str, Found]]) -> dict[str, float]:
         f"growth, {size:,} rows, {_TITLES[name]}, {what}": ratio
         for size, of_size in found.items()
         for name in of_size
-        for what, ratio in _to_ours(name, of_size).items()
+        for what, ratio in _to_ours(size, name, of_size).items()
     }
 
 
-def _to_ours(name: str, found: dict[str, Found]) -> dict[str, float]:
+def _to_ours(size: int, name: str, found: dict[str, Found]) -> dict[str, float]:
     """What it takes of each, in parts of what ours does; nothing if it fails, or is ours."""
     one, ours = found[name], found[OURS]
     if one.failure or name == OURS:
         return {}
-    total = {"total": _paired(_totals(one), _totals(ours))}
+    total = {"total": median(paired(_totals(one), _totals(ours)))}
     if name == LIMIT:
-        return total
-    first = {"first byte": _paired(_firsts(one), _firsts(ours))}
+        return total if size >= _LONG else {}  # most of a short one is psql's start
+    first = {"first byte": median(paired(_firsts(one), _firsts(ours)))}
     return first | total | {"peak": one.peak / ours.peak}
-
-
-def _paired(theirs: list[float], ours: list[float]) -> float:
-    return median(their / our for their, our in zip(theirs, ours, strict=True))
 
 
 def _firsts(one: Found) -> list[float]:
@@ -174,7 +174,5 @@ def _totals(one: Found) -> list[float]:
     return [read.total for read in one.reads]
 
 
-def _spread(seconds: list[float]) -> str:
-    middle, low, high = (value * 1000 for value in (median(seconds), min(seconds), max(seconds)))
-    digits = 1 if middle < 100 else 0
-    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+def _milliseconds(seconds: list[float]) -> str:
+    return spread([second * 1000 for second in seconds], 1 if median(seconds) < 0.1 else 0)

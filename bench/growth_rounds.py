@@ -91,7 +91,7 @@ def _warm_up(servers: Sequence[Running], found: dict[str, Found]) -> None:
         try:
             body = comparable(one, answer(one, "/authors"))
         except httpx.HTTPError as exc:
-            found[one.contender.name].failure = f"no answer: {exc}"
+            _fails(one, found[one.contender.name], f"no answer: {exc}")
         else:
             hashes[one.contender.title] = sha256(body).hexdigest()
     if len(set(hashes.values())) > 1:
@@ -104,12 +104,18 @@ def _round(one: Running, found: Found, rows: int) -> None:
     try:
         reads = [_read(one) for _ in range(max(1, _ROWS_A_ROUND // rows))]
     except NoAnswer as exc:
-        found.failure = str(exc)
-        found.reads.clear()
+        _fails(one, found, str(exc))
         return
     found.reads.append(
         Read(median(read.first for read in reads), median(read.total for read in reads))
     )
+
+
+def _fails(one: Running, found: Found, why: str) -> None:
+    if one.contender.name == OURS:
+        sys.exit(f"{one.contender.title} fails: {why}")
+    found.failure = why
+    found.reads.clear()
 
 
 def _read(one: Running) -> Read:

@@ -18,25 +18,20 @@ from catalog.settings import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.contenders import Running
+
+_PAUSE = 0.05  # seconds in which a server that works uses a tick
+
 
 @dataclass(frozen=True)
-class Watched:
-    """The processes that take part, by id."""
+class Meanwhile:
+    """What else takes part, for how long."""
 
-    server: int | None
     postgres: int
+    """The id of its first process."""
     between: int | None
-
-    def used(self) -> tuple[float, ...]:
-        """CPU seconds so far: the server's, Postgres', those between, the load's, everybody's."""
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return (
-            processes.cpu_seconds(self.server) if self.server else 0,
-            processes.cpu_seconds_of_family(self.postgres),
-            processes.cpu_seconds(self.between) if self.between else 0,
-            children.ru_utime + children.ru_stime,
-            processes.cpu_seconds_of_machine(),
-        )
+    """The id of what passes bytes on to it."""
+    seconds: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,8 @@ class Sample:
     rate: float
     """Requests a second."""
     p50: float | None
-    """Milliseconds, as is p99; not known of pgbench, which has no server either."""
+    """Milliseconds, as is p99. Not known if some had to wait longer than it was asked for, nor of
+    pgbench, which has no server either."""
     p99: float | None
     cpu: float | None
     """Seconds of the server for 1,000 requests."""
@@ -61,38 +57,40 @@ class Sample:
     """The part of the machine that others had meanwhile, who have nothing to do with it."""
 
 
-def load(url: str, ids: int, connections: int, watched: Watched, seconds: int) -> Sample:
-    """Ask for so many seconds, with random ids behind the path if there are any.
+def load(one: Running, path: str, ids: int, connections: int, meanwhile: Meanwhile) -> Sample:
+    """Ask for some seconds, with random ids behind the path if there are any.
 
-    Every answer has to be good, or the run ends here.
+    Every answer has to be good, or the run ends here. What is under way in the end, one request for
+    each connection, is waited for: it is not to meet who comes next.
     """
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "20s"]
-    command += ["-s", str(ROOT / "bench/load.lua"), url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{meanwhile.seconds}", "--timeout", "20s"]
+    command += ["-s", str(ROOT / "bench/load.lua"), one.url + path]
     command += ["--", str(ids)] if ids else []
-    said, spent = _run(command, watched)
+    said, spent = _run(command, one.pid, meanwhile)
     summary = json.loads(said.rpartition("SUMMARY ")[2])
     requests = summary["requests"]
     if summary["failed"] or "Non-2xx" in said or not requests:
-        sys.exit(f"{url} fails:\n{said}")
+        sys.exit(f"{one.contender.title} fails:\n{said}")
+    all_answered = requests >= connections
+    resident = processes.resident(one.pid)
+    _settle(one.pid)
     return Sample(
         requests=requests,
         rate=requests / summary["seconds"],
-        p50=summary["p50"],
-        p99=summary["p99"],
+        p50=summary["p50"] if all_answered else None,
+        p99=summary["p99"] if all_answered else None,
         cpu=spent.server / requests * 1000,
         postgres=spent.postgres / requests * 1000,
-        resident=processes.resident(watched.server) if watched.server else None,
+        resident=resident,
         between=spent.between,
         others=spent.others,
     )
 
 
-def query(
-    pgbench: Path, script: Path, conninfo: str, clients: int, watched: Watched, seconds: int
-) -> Sample:
-    """Let Postgres run a prepared statement for so many seconds."""
-    command = [str(pgbench), "-n", "-Mprepared", f"-c{clients}", "-j1", f"-T{seconds}"]
-    said, spent = _run([*command, "-f", str(script), conninfo], watched)
+def query(pgbench: Path, script: Path, conninfo: str, clients: int, meanwhile: Meanwhile) -> Sample:
+    """Let Postgres run a prepared statement for some seconds."""
+    command = [str(pgbench), "-n", "-Mprepared", f"-c{clients}", "-j1", f"-T{meanwhile.seconds}"]
+    said, spent = _run([*command, "-f", str(script), conninfo], None, meanwhile)
     done, rate = re.search(r"processed: (\d+)", said), re.search(r"tps = ([\d.]+)", said)
     if not (done and rate and "failed transactions: 0 " in said):
         sys.exit(f"pgbench fails:\n{said}")
@@ -117,14 +115,33 @@ class _Spent:
     others: float  # of the machine
 
 
-def _run(command: list[str], watched: Watched) -> tuple[str, _Spent]:
-    before, began = watched.used(), time.monotonic()
+def _run(command: list[str], server: int | None, meanwhile: Meanwhile) -> tuple[str, _Spent]:
+    before, began = _used(server, meanwhile), time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     took = time.monotonic() - began
     if done.returncode:
         sys.exit(f"{command[0]} fails:\n{done.stdout}{done.stderr}")
-    server, postgres, between, ours, everybody = (
-        now - then for now, then in zip(watched.used(), before, strict=True)
+    served, postgres, between, ours, everybody = (
+        now - then for now, then in zip(_used(server, meanwhile), before, strict=True)
     )
-    others = (everybody - server - postgres - between - ours) / took / (os.cpu_count() or 1)
-    return done.stdout, _Spent(server, postgres, between / took, others)
+    others = (everybody - served - postgres - between - ours) / took / (os.cpu_count() or 1)
+    return done.stdout, _Spent(served, postgres, between / took, others)
+
+
+def _used(server: int | None, meanwhile: Meanwhile) -> tuple[float, ...]:
+    """CPU seconds so far: the server's, Postgres', those between, the load's, everybody's."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (
+        processes.cpu_seconds(server) if server else 0,
+        processes.cpu_seconds_of_family(meanwhile.postgres),
+        processes.cpu_seconds(meanwhile.between) if meanwhile.between else 0,
+        children.ru_utime + children.ru_stime,
+        processes.cpu_seconds_of_machine(),
+    )
+
+
+def _settle(server: int) -> None:
+    used, before = processes.cpu_seconds(server), -1.0
+    while used > before:
+        time.sleep(_PAUSE)
+        used, before = processes.cpu_seconds(server), used

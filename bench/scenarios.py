@@ -26,6 +26,8 @@ class Reads:
     path: str
     ids: int
     """How many there are to choose from at random, behind the path; 0 for the path alone."""
+    rows: int
+    """… in an answer."""
     database: str
     limit: str
     """The contender that is ours, with less to do."""
@@ -45,6 +47,7 @@ READS = (
         "`/authors`, 3 rows",
         "/authors",
         ids=0,
+        rows=3,
         database="sample",
         limit="constant",
         script=_script(plain_queries.AUTHORS),
@@ -54,6 +57,7 @@ READS = (
         "`/authors`, 1,000 rows",
         "/authors",
         ids=0,
+        rows=1_000,
         database="thousand",
         limit="constant",
         script=_script(plain_queries.AUTHORS),
@@ -63,6 +67,7 @@ READS = (
         f"random `/books/{{id}}` of {AUTHORS:,} authors",
         "/books/",
         ids=AUTHORS,
+        rows=3,
         database="many",
         limit="alone",
         script=_script(plain_queries.BOOKS_OF_AUTHOR),
@@ -97,8 +102,8 @@ class Scenario:
 
     @property
     def seconds(self) -> int:
-        """… that a round takes: enough for each connection to have an answer, also by five."""
-        return 2 if self.is_far and self.connections > 100 else 1
+        """… that a round takes: more where it takes some until everybody had an answer."""
+        return 2 if self.connections > 100 and (self.is_far or self.reads.rows > 100) else 1
 
     def rounds(self, *, quick: bool) -> int:
         """How many are enough; where latency decides, it is the same each time."""
