@@ -25,8 +25,9 @@ One process each, which asks a copy of the same database for itself; load by `wr
 load, servers and Postgres share the machine. Before each scenario the servers are new, and their
 answers are compared (the same bytes; those of FastAPI with their times cut to milliseconds). Then
 they take turns, round by round: medians, with the extremes, and ratios of rounds that lie side by
-side. Latencies are left out where some wait for longer than a round takes. Pools as each project recommends: Sequelize's of 5, pg's of 10, asyncpg's of 10, ours of 10.
-The database that is 20 ms away has a process before it that delays each way by 10."""
+side. Latencies are left out where some wait for longer than a round takes. Pools as each project
+recommends: Sequelize's of 5, pg's of 10, asyncpg's of 10, ours of 10. The database that is 20 ms
+away has a process before it that delays each way by 10."""
 
 _LIMITS = """\
 Limits stand beside them: the same server with a constant body, and with a query for each request;
