@@ -17,10 +17,10 @@ from psycopg.conninfo import make_conninfo
 from bench import api_tables
 from bench.answers import compare
 from bench.contenders import CONTENDERS, running
-from bench.library import far_away, library
+from bench.library import ROUND_TRIP, far_away, library
 from bench.load import Meanwhile, Sample, load, query
 from bench.progress import say
-from bench.scenarios import AUTHORS, PGBENCH, ROUND_TRIP, SCENARIOS
+from bench.scenarios import AUTHORS, PGBENCH, SCENARIOS
 
 if TYPE_CHECKING:
     from bench.contenders import Running

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from bench import processes
 from bench.answers import PATIENCE, answer, comparable
 from bench.contenders import CONTENDERS, OTHERS, OURS, Running, running
-from bench.library import far_away
+from bench.library import ROUND_TRIP, far_away
 from bench.progress import say
 from bench.reading import NoAnswer, Read, read
 from tests import plain_queries
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 LIMIT = "psql"
 AT_ONCE = 8
 
-_ROUND_TRIP = 0.02  # seconds
 _ROWS_A_ROUND = 20_000  # that are read by several requests, if one has fewer
 
 
@@ -114,6 +115,7 @@ def _round(one: Running, found: Found, rows: int) -> None:
 def _fails(one: Running, found: Found, why: str) -> None:
     if one.contender.name == OURS:
         sys.exit(f"{one.contender.title} fails: {why}")
+    os.kill(one.pid, signal.SIGKILL)  # it is not to go on while others are measured
     found.failure = why
     found.reads.clear()
 
@@ -144,8 +146,8 @@ def extremes(size: int, database: Library) -> Extremes:
         grown = processes.peak(ours.pid) - before
     say(f"growth: {size:,} rows, from far away")
     with (
-        far_away(database.socket_folder, _ROUND_TRIP) as (folder, _),
+        far_away(database.socket_folder, ROUND_TRIP) as (folder, _),
         running(CONTENDERS[OURS], make_conninfo(conninfo, host=folder)) as ours,
     ):
         first = median(_read(ours).first for _ in range(3))
-    return Extremes(size, grown, first / _ROUND_TRIP)
+    return Extremes(size, grown, first / ROUND_TRIP)

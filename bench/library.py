@@ -21,6 +21,9 @@ from catalog.settings import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROUND_TRIP = 0.02
+"""Seconds to a database that is far away, and back."""
+
 _FILL = (
     """INSERT INTO "Authors" (name) SELECT 'Author ' || n FROM generate_series(1, %s) AS n""",
     """INSERT INTO "Books" (title, "authorId")

@@ -10,9 +10,6 @@ from tests import plain_queries
 AUTHORS = 10_000
 """… whose books are asked for."""
 
-ROUND_TRIP = 0.02
-"""Seconds to a database that is far away, and back."""
-
 PGBENCH = "pgbench"
 """The limit of the database itself, beside the contenders."""
 
