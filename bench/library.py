@@ -1,4 +1,4 @@
-"""The databases that are read: the guide's sample data, and ten thousand authors."""
+"""The databases that are read: the guide's sample data, and as many authors as are wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bench.delay import SOCKET
 from catalog.embedded import EmbeddedServer, embedded_bindir
@@ -21,22 +21,18 @@ from catalog.settings import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-AUTHORS = 10_000
-"""… in the database `many`, with three books each; `sample` has the guide's three."""
+ROUND_TRIP = 0.02
+"""Seconds to a database that is far away, and back."""
 
-_MANY = (
+_FILL = (
     """INSERT INTO "Authors" (name) SELECT 'Author ' || n FROM generate_series(1, %s) AS n""",
     """INSERT INTO "Books" (title, "authorId")
-       SELECT 'Book ' || n, author
-         FROM generate_series(1, %s) AS author, generate_series(1, 3) AS n""",
+       SELECT 'Book ' || n, id FROM "Authors", generate_series(1, %s) AS n ORDER BY id, n""",
 )
 
 
 class Library:
-    """A server with both databases, of which each contender gets a copy of its own.
-
-    So the server's own counts tell whose queries they are.
-    """
+    """A server of its own, for the databases that are read."""
 
     def __init__(self, server: EmbeddedServer) -> None:
         self._server = server
@@ -47,24 +43,41 @@ class Library:
         return self._server.version
 
     @property
+    def bindir(self) -> Path:
+        """Where its programs are."""
+        return self._server.bindir
+
+    @property
+    def socket_folder(self) -> str:
+        """Where it is reached."""
+        return str(conninfo_to_dict(self._server.conninfo)["host"])
+
+    @property
     def pid(self) -> int:
         """Of Postgres' first process, the parent of all the others."""
         return int((self._server.data / "postmaster.pid").read_text().split()[0])
 
-    def fill(self) -> None:
-        """Make both databases."""
-        for name in ("sample", "many"):
-            self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            with psycopg.connect(self.conninfo(name), autocommit=True) as connection:
-                for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
-                    connection.execute(script.read_bytes())
-                if name == "many":
-                    for statement in _MANY:
-                        connection.execute(statement.encode(), [AUTHORS])
-                else:
-                    psql = [str(self._server.bindir / "psql"), "-Xqf", str(ROOT / "sql/seed.sql")]
-                    subprocess.run([*psql, self.conninfo(name)], check=True)
-                connection.execute("VACUUM ANALYZE")
+    def make_sample(self, name: str) -> None:
+        """Make a database with the guide's three authors."""
+        with self._made(name):
+            psql = [str(self.bindir / "psql"), "-Xqf", str(ROOT / "sql/seed.sql")]
+            subprocess.run([*psql, self.conninfo(name)], check=True)
+
+    def make(self, name: str, *, authors: int, books: int = 0) -> None:
+        """Make a database with so many authors, and so many books of each."""
+        with self._made(name) as connection:
+            for statement, count in zip(_FILL, (authors, books), strict=True):
+                connection.execute(statement.encode(), [count])
+
+    @contextmanager
+    def _made(self, name: str) -> Iterator[psycopg.Connection]:
+        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with psycopg.connect(self.conninfo(name), autocommit=True) as connection:
+            for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
+                connection.execute(script.read_bytes())
+            yield connection
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
 
     def copy(self, name: str, *, for_whom: str) -> str:
         """Make a copy of a database, in place of the one before, and return its conninfo."""
@@ -95,9 +108,7 @@ def library() -> Iterator[Library]:
     with tempfile.TemporaryDirectory(prefix="catalog-bench-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         with EmbeddedServer(Path(folder) / "server", bindir=embedded_bindir()) as server:
-            found = Library(server)
-            found.fill()
-            yield found
+            yield Library(server)
 
 
 @contextmanager

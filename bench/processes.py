@@ -35,8 +35,17 @@ def cpu_seconds_of_machine() -> float:
 
 def resident(pid: int) -> float:
     """The memory of a process, in MB."""
+    return _memory(pid, "VmRSS")
+
+
+def peak(pid: int) -> float:
+    """The most memory it has had so far, in MB."""
+    return _memory(pid, "VmHWM")
+
+
+def _memory(pid: int, name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
-    [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    [line] = [line for line in status.splitlines() if line.startswith(f"{name}:")]
     return int(line.split()[1]) / 1024
 
 

@@ -14,6 +14,15 @@ _AUTHORS = """
            ) AS author
 """
 
+_ITEMS_OF_AUTHORS = """
+    SELECT row_to_json(author)::text
+      FROM (
+               SELECT id, name, bio, {created_at}, {updated_at}
+                 FROM "Authors"
+                ORDER BY id
+           ) AS author
+"""
+
 _BOOKS_OF_AUTHOR = """
     SELECT '[' || coalesce(string_agg(row_to_json(book)::text, ',' ORDER BY book.id), '') || ']'
       FROM (
@@ -25,6 +34,9 @@ _BOOKS_OF_AUTHOR = """
 
 AUTHORS: bytes = sql.SQL(_AUTHORS).format(**_TIMES).as_bytes()
 """One value: the array of all authors, by id."""
+
+ITEMS_OF_AUTHORS: bytes = sql.SQL(_ITEMS_OF_AUTHORS).format(**_TIMES).as_bytes()
+"""The same authors, each in a row of its own."""
 
 BOOKS_OF_AUTHOR: bytes = sql.SQL(_BOOKS_OF_AUTHOR).format(**_TIMES).as_bytes()
 """One value: the array of one author's books, by id; the parameter is the author's id."""
