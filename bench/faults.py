@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from bench.tools import Tool
 
 _OURS = "this project"
+_HOW = (
+    "What happened with each tool, on Postgres {}, each time in a new database. It is told from the"
+    " tables, rows and indexes that were there afterwards, from the tool's own record, and from"
+    " exit codes and output."
+)
 
 
 def measure(*, quick: bool) -> Section:
@@ -39,9 +44,7 @@ def measure(*, quick: bool) -> Section:
             "faults",
             "Faults",
             [
-                f"What happened with each tool, on Postgres {place.version}, each time in a new"
-                " database. It is told from the tables, rows and indexes that were there"
-                " afterwards, from the tool's own record, and from exit codes and output.",
+                _HOW.format(place.version),
                 "Versions: " + "; ".join(f"{tool.title}: {tool.version()}" for tool in tools) + ".",
             ],
             [scenario.table(found[scenario.name]) for scenario in scenarios],
@@ -57,8 +60,9 @@ def _tried(scenario: Scenario, place: Ground, tools: Sequence[Tool]) -> dict[str
     try:
         futures = [pool.submit(scenario.trial, place, tool, number) for tool, number in turns]
         outcomes = []
-        for done, future in enumerate(futures):
-            say(f"faults: {scenario.name}, {done} of {len(turns)}")
+        for (tool, number), future in zip(turns, futures, strict=True):
+            if tool is tools[0]:
+                say(f"faults: {scenario.name}, {number + 1} of {scenario.times}")
             outcomes.append(future.result())
     finally:
         pool.shutdown(cancel_futures=True)
@@ -71,7 +75,7 @@ def _targets(ours: dict[str, Outcome]) -> list[Target]:
     counted = {
         "killed and started again at once: right after the first retry": ("killed", kills.AT_ONCE),
         "many at once on an empty database: exit 0": ("at once", crowds.EXITED),
-        "many at once, a file that inserts rows: exit 0": ("at once, rows", crowds.EXITED),
+        "many at once, a file that inserts rows: exit 0": ("at once with rows", crowds.EXITED),
         "an edited file is noticed by `up`": ("edited", mistakes.BY_UP),
         "a missing file is reverted by what was kept": ("missing", mistakes.REVERTED),
         "two at once through PgBouncer: exit 0": ("pooled", crowds.EXITED),

@@ -113,7 +113,7 @@ def crowds(*, quick: bool) -> list[Scenario]:
             at_once=1,
         ),
         Scenario(
-            "at once, rows",
+            "at once with rows",
             f"{size} at once, with a file that inserts rows",
             f"The first file is applied already; {size} processes run `up` of the second, which"
             " inserts rows.",

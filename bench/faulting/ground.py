@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bench.faulting.processes import LIMIT, Ended, Started
+from bench.faulting.processes import LIMIT, Ended, Started, started
 from catalog.embedded import EmbeddedServer, embedded_bindir
 
 if TYPE_CHECKING:
@@ -95,17 +95,20 @@ class Case:
         """Whether the tool has such a command."""
         return self.tool.command(self.folder, action) is not None
 
-    def start(self, action: Action) -> Started:
+    @contextmanager
+    def start(self, action: Action) -> Iterator[Started]:
         """Start it; `down` takes back one."""
         command = self.tool.command(self.folder, action)
         if command is None:
             raise LookupError(f"{self.tool.title} has no {action}")
-        return Started(command, self.folder, self.tool.environment(self.folder, self.database))
+        environment = self.tool.environment(self.folder, self.database)
+        with started(command, self.folder, environment) as running:
+            yield running
 
     def run(self, action: Action, limit: float = LIMIT) -> Ended:
         """Run it to its end."""
-        with self.start(action) as started:
-            return started.end(limit)
+        with self.start(action) as running:
+            return running.end(limit)
 
     def prepare(self, migrations: Sequence[Migration]) -> None:
         """Write these, and apply them: nothing is tried yet, so it has to succeed."""

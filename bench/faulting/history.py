@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from bench.tools import Migration
 
-PAUSE = "SELECT pg_sleep(0.04);\n"
+PAUSE = "SELECT pg_sleep(0.06);\n"
+_ADA, _GRACE = (
+    f"INSERT INTO app.people (name) VALUES ('{name}');\n"  # noqa: S608
+    for name in ("Ada", "Grace")
+)
 _TABLE = "CREATE TABLE app.{} (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);\n"
 
 
@@ -19,9 +23,7 @@ def table(number: int, name: str, *more: str) -> Migration:
 
 GUESTS = Migration(
     "0002_add_guests",
-    "INSERT INTO app.people (name) VALUES ('Ada');\n"
-    f"{PAUSE}"
-    "INSERT INTO app.people (name) VALUES ('Grace');\n",
+    f"{_ADA}{PAUSE}{_GRACE}",
     "DELETE FROM app.people WHERE name IN ('Ada', 'Grace');\n",
 )
 HISTORY = [
@@ -41,8 +43,13 @@ HISTORY = [
     ),
     Migration(
         "0005_fill_rooms",
-        f"INSERT INTO app.rooms SELECT generate_series(1, 10);\n{PAUSE}"
-        "INSERT INTO app.stays (room, person) VALUES (1, 1);\n",
+        "".join(
+            [
+                "INSERT INTO app.rooms SELECT generate_series(1, 10);\n",
+                PAUSE,
+                "INSERT INTO app.stays (room, person) VALUES (1, 1);\n",
+            ]
+        ),
         "DELETE FROM app.stays;\nDELETE FROM app.rooms;\n",
     ),
 ]

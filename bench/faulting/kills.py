@@ -31,12 +31,13 @@ _GONE = 3.0
 class Kills:
     """The trials of one run, in which moments are spread over what an undisturbed run takes."""
 
-    def __init__(self, ground: Ground, tools: Sequence[Tool], times: int) -> None:
+    def __init__(self, ground: Ground, tools: Sequence[Tool], *, times: int, rounds: int) -> None:
+        """`rounds` is how often it is found out how long an undisturbed run takes."""
         self._times = times
         self._wanted = ground.wanted(HISTORY)
-        rounds = [tool for _ in range(3) for tool in tools]
+        turns = [tool for _ in range(rounds) for tool in tools]
         with ThreadPoolExecutor(2) as pool:  # as many as are tried at once
-            seconds = list(pool.map(lambda tool: _seconds(ground, tool), rounds))
+            seconds = list(pool.map(lambda tool: _seconds(ground, tool), turns))
         self._seconds = {
             tool.name: statistics.median(seconds[place :: len(tools)])
             for place, tool in enumerate(tools)
@@ -52,7 +53,7 @@ class Kills:
                 time.sleep(moment)
                 connected = case.others > 0
                 victim.kill()
-            counts = {heading: (0, 1) for heading in (CONNECTED, AT_ONCE, LATER, WRONG)}
+            counts = dict.fromkeys((CONNECTED, AT_ONCE, LATER, WRONG), (0, 1))
             counts[CONNECTED] = (int(connected), 1)
             first = case.run("up")
             if self._is_right(case, first):
@@ -101,5 +102,5 @@ def kills(ground: Ground, tools: Sequence[Tool], *, quick: bool) -> Scenario:
         f" the database any more, or after {_GONE:.0f} s.",
         [CONNECTED, AT_ONCE, LATER, WRONG],
         times,
-        Kills(ground, tools, times).trial,
+        Kills(ground, tools, times=times, rounds=1 if quick else 5).trial,
     )

@@ -28,7 +28,7 @@ NOTHING = "nothing done, exit 0"
 def _half_applied(ground: Ground, tool: Tool, _: int) -> Outcome:
     first = table(1, "people")
     mended = table(2, "rooms", "CREATE TABLE app.stays (room integer);\n")
-    failing = replace(mended, up=mended.up + "INSERT INTO app.nowhere VALUES (1);\n")
+    failing = replace(mended, up="".join([mended.up, "INSERT INTO app.nowhere VALUES (1);\n"]))
     mended = replace(mended, down="DROP TABLE app.stays;\n" + mended.down)
     with ground.case(tool) as case:
         case.write([first, failing])

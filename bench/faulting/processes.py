@@ -7,18 +7,18 @@ import re
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LIMIT = 60.0
 """Seconds in which each command has to come to an end."""
 
-_COMPLAINT = re.compile(r"error|refused|already|failed|lock", re.IGNORECASE)
+_COMPLAINT = re.compile("error", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
 
 
@@ -42,7 +42,7 @@ class Ended:
             return "it did not end"
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
         said = [line for line in lines if _COMPLAINT.search(line)] or lines[-1:] or ["no output"]
-        return numberless(said[0])[:110]
+        return said[0][:120]
 
 
 def numberless(text: str) -> str:
@@ -50,28 +50,33 @@ def numberless(text: str) -> str:
     return _NUMBER.sub("N", text)
 
 
-class Started:
-    """A command that runs; what it was given to run in ends with it."""
-
-    def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
-        # A file, not a pipe: one that nobody reads would hold it up.
-        self._output = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
+@contextmanager
+def started(command: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[Started]:
+    """A command, and an end to all that it starts."""
+    # A file, not a pipe: one that nobody reads would hold it up.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
             command,
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=self._output,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        running = Started(process, output)
+        try:
+            yield running
+        finally:
+            running.kill()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        self._output.close()
+class Started:
+    """A command that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+        self._process = process
+        self._output = output
 
     @property
     def has_ended(self) -> bool:

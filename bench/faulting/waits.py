@@ -14,7 +14,7 @@ from bench.faulting.trial import Outcome, Scenario
 from bench.tools import Migration
 
 if TYPE_CHECKING:
-    from bench.faulting.ground import Ground
+    from bench.faulting.ground import Case, Ground
     from bench.faulting.processes import Started
     from bench.tools import Tool
 
@@ -40,10 +40,19 @@ _INDEX = Migration(
     "DROP INDEX CONCURRENTLY app.people_by_name;\n",
     transactional=False,
 )
+_WAITS = """
+    SELECT FROM pg_locks
+     WHERE NOT granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+_BUILDS = "SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()"
 _STARTED = 20.0
 """Seconds in which a tool has come to the statement that waits."""
-_BUILDS = 3.0
-"""Seconds that the build is held up, for the second runner to come to it."""
+_LONG = 3.0
+"""Seconds that the build is held up when the second runner is there, as if the table were large.
+
+Under one second (`deadlock_timeout`), it would be another one of the two who is found to be in a
+deadlock."""
 _STUCK = 20.0
 """Seconds after which a runner counts as stuck."""
 
@@ -77,16 +86,13 @@ def _lock_queue(seconds: float, ground: Ground, tool: Tool, _: int) -> Outcome:
     with ground.case(tool) as case:
         case.prepare([_PEOPLE])
         case.write([_PEOPLE, _ALTER])
-        with (
-            psycopg.connect(case.direct) as holder,
-            case.start("up") as started,
-            _Reader(case.direct) as reader,
-        ):
+        with psycopg.connect(case.direct) as holder, _Reader(case.direct) as reader:
             holder.execute("SELECT FROM app.people")
-            _wait_for(case.direct, "SELECT 1 FROM pg_locks WHERE NOT granted", started)
-            time.sleep(seconds)
-            holder.rollback()
-            ended = started.end()
+            with case.start("up") as started:
+                _wait_for(case.direct, _WAITS, started)
+                time.sleep(seconds)
+                holder.rollback()
+                ended = started.end()
         is_right = ended.ok and case.picture == ground.wanted([_PEOPLE, _ALTER])
     return Outcome(
         {APPLIED: (int(is_right), 1)},
@@ -100,9 +106,10 @@ def _concurrently(ground: Ground, tool: Tool, _: int) -> Outcome:
         case.write([_PEOPLE, _INDEX])
         with psycopg.connect(case.direct) as writer, case.start("up") as first:
             writer.execute("INSERT INTO app.people (name) VALUES ('Grace')")
-            _wait_for(case.direct, "SELECT 1 FROM pg_stat_progress_create_index", first)
+            _wait_for(case.direct, _BUILDS, first)
             with case.start("up") as second:
-                time.sleep(_BUILDS)
+                _wait_until_it_is_there(case, second, besides=2)
+                time.sleep(_LONG)
                 writer.commit()
                 ends = [first.end(_STUCK), second.end(_STUCK)]
         case.others_are_gone(_STUCK)
@@ -119,6 +126,15 @@ def _concurrently(ground: Ground, tool: Tool, _: int) -> Outcome:
             AGAIN: (int(again.ok and later is True), 1),
         }
     ).but_said(*(end.complaint for end in (*ends, again) if not end.ok))
+
+
+def _wait_until_it_is_there(case: Case, started: Started, *, besides: int) -> None:
+    """Wait until it is connected too, besides so many others, or has ended already."""
+    deadline = time.monotonic() + _STARTED
+    while case.others <= besides and not started.has_ended:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"it did not connect:\n{started.end(0).output}")
+        time.sleep(0.02)
 
 
 def _wait_for(conninfo: str, query: str, started: Started) -> None:
@@ -139,19 +155,23 @@ def waits(*, quick: bool) -> list[Scenario]:
         Scenario(
             "lock queue",
             "A table is altered that somebody reads for long",
-            f"A transaction that has read a table stays open for {seconds:.0f} s after `up` began to"
-            " wait for it with ALTER TABLE; meanwhile others SELECT from the table every 50 ms.",
+            f"A transaction that has read a table stays open for {seconds:.0f} s after `up` began"
+            " to wait for it with ALTER TABLE; meanwhile somebody else SELECTs from the table every"
+            " 50 ms.",
             [LONGEST, IN_ALL, APPLIED],
             1 if quick else 3,
             partial(_lock_queue, seconds),
+            at_once=3,
         ),
         Scenario(
             "concurrently",
             "CREATE INDEX CONCURRENTLY, and a second runner",
-            f"The build waits for a transaction that wrote; a second `up` is started, and {_BUILDS:.0f}"
-            f" s later the transaction ends. A runner that is there {_STUCK:.0f} s later is killed.",
+            "The build waits for a transaction that wrote; a second `up` is started, and"
+            f" {_LONG:.0f} s after it connected the transaction ends. A runner that is still"
+            f" there {_STUCK:.0f} s later is killed.",
             [FIRST, SECOND, VALID, INVALID, AGAIN],
             1 if quick else 3,
             _concurrently,
+            at_once=3,
         ),
     ]
