@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -99,6 +102,14 @@ def _leaves_locks(case: Case) -> bool:
     return False
 
 
+def _pgbouncer() -> str:
+    """Its name and version."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise LookupError("install Debian's package pgbouncer")
+    return subprocess.check_output([program, "--version"], text=True).splitlines()[0]
+
+
 def crowds(*, quick: bool) -> list[Scenario]:
     """All three."""
     size, times = (6, 1) if quick else (16, 3)
@@ -125,8 +136,8 @@ def crowds(*, quick: bool) -> list[Scenario]:
         Scenario(
             "pooled",
             "Through PgBouncer",
-            "In transaction mode, with 8 connections: one `up` alone, and on another database two"
-            f" at once. A lock is left if it is there {_SETTLED:.0f} s later.",
+            f"{_pgbouncer()} in transaction mode, with 8 connections: one `up` alone, and on another"
+            f" database two at once. A lock is left if it is there {_SETTLED:.0f} s later.",
             [ALONE, EXITED, RIGHT, TWICE, LEFT, AGAIN],
             times,
             _pooled,

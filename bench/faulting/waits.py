@@ -53,6 +53,8 @@ _LONG = 3.0
 
 Under one second (`deadlock_timeout`), it would be another one of the two who is found to be in a
 deadlock."""
+_IDLE = 6
+"""So many trials go beside each other: nearly all of their time they wait."""
 _STUCK = 20.0
 """Seconds after which a runner counts as stuck."""
 
@@ -134,7 +136,7 @@ def _wait_until_it_is_there(case: Case, started: Started, *, besides: int) -> No
     while case.others <= besides and not started.has_ended:
         if time.monotonic() > deadline:
             raise RuntimeError(f"it did not connect:\n{started.end(0).output}")
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def _wait_for(conninfo: str, query: str, started: Started) -> None:
@@ -161,7 +163,7 @@ def waits(*, quick: bool) -> list[Scenario]:
             [LONGEST, IN_ALL, APPLIED],
             1 if quick else 3,
             partial(_lock_queue, seconds),
-            at_once=3,
+            at_once=_IDLE,
         ),
         Scenario(
             "concurrently",
@@ -172,6 +174,6 @@ def waits(*, quick: bool) -> list[Scenario]:
             [FIRST, SECOND, VALID, INVALID, AGAIN],
             1 if quick else 3,
             _concurrently,
-            at_once=3,
+            at_once=_IDLE,
         ),
     ]
