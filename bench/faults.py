@@ -35,7 +35,7 @@ def measure(*, quick: bool) -> Section:
     with ground() as place:
         scenarios = [
             *mistakes.mistakes(quick=quick),
-            kills.kills(place, tools, quick=quick),
+            *kills.kills(place, tools, quick=quick),
             *crowds.crowds(quick=quick),
             *waits.waits(quick=quick),
         ]
@@ -74,6 +74,10 @@ def _tried(scenario: Scenario, place: Ground, tools: Sequence[Tool]) -> dict[str
 def _targets(ours: dict[str, Outcome]) -> list[Target]:
     counted = {
         "killed and started again at once: right after the first retry": ("killed", kills.AT_ONCE),
+        "killed in a long statement and started again at once: right after the first retry": (
+            "killed in a long statement",
+            kills.AT_ONCE,
+        ),
         "many at once on an empty database: exit 0": ("at once", crowds.EXITED),
         "many at once, a file that inserts rows: exit 0": ("at once with rows", crowds.EXITED),
         "an edited file is noticed by `up`": ("edited", mistakes.BY_UP),

@@ -136,8 +136,9 @@ def crowds(*, quick: bool) -> list[Scenario]:
         Scenario(
             "pooled",
             "Through PgBouncer",
-            f"{_pgbouncer()} in transaction mode, with 8 connections: one `up` alone, and on another"
-            f" database two at once. A lock is left if it is there {_SETTLED:.0f} s later.",
+            f"{_pgbouncer()} in transaction mode, with 8 connections: one `up` alone, and on"
+            " another database two at once. A lock is left if it is there"
+            f" {_SETTLED:.0f} s later.",
             [ALONE, EXITED, RIGHT, TWICE, LEFT, AGAIN],
             times,
             _pooled,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from bench.tools import Action, Migration, Tool
 
+_STARTED = 20.0
+"""Seconds in which a tool has come to what is waited for."""
 _TABLES = """
     SELECT relname FROM pg_class
      WHERE relnamespace = 'app'::regnamespace AND relkind = 'r' ORDER BY relname
@@ -58,7 +60,7 @@ class Picture:
 
 def picture_of(conninfo: str) -> Picture:
     """What is there now."""
-    with psycopg.connect(conninfo) as connection:
+    with psycopg.connect(conninfo, options="-c lock_timeout=10s") as connection:
         tables = [name for (name,) in connection.execute(_TABLES)]
         count = sql.SQL("SELECT count(*) FROM {}")
         rows = {
@@ -117,6 +119,24 @@ class Case:
         if not ended.ok:
             raise RuntimeError(f"{self.tool.title}: {ended.code}\n{ended.output}")
 
+    def wait_for(self, query: str, running: Started) -> None:
+        """Wait until that query finds something, which has to come while the command runs."""
+        deadline = time.monotonic() + _STARTED
+        with psycopg.connect(self.direct, autocommit=True) as connection:
+            while connection.execute(query.encode()).fetchone() is None:
+                if running.has_ended or time.monotonic() > deadline:
+                    ended = running.end(0)
+                    raise RuntimeError(f"{query} found nothing: {ended.code}\n{ended.output}")
+                time.sleep(0.01)
+
+    def wait_for_another(self, others: int, running: Started) -> None:
+        """Wait until the command is connected, besides so many others, or has ended already."""
+        deadline = time.monotonic() + _STARTED
+        while self.others <= others and not running.has_ended:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"it did not connect:\n{running.end(0).output}")
+            time.sleep(0.05)
+
     @property
     def picture(self) -> Picture:
         """What is in the database now."""
@@ -146,6 +166,7 @@ class Ground:
         self._server = server
         self._folder = folder
         self._numbers = itertools.count(1)
+        self._wanted: dict[tuple[Migration, ...], Picture] = {}
 
     @property
     def version(self) -> str:
@@ -171,6 +192,12 @@ class Ground:
 
     def wanted(self, migrations: Sequence[Migration]) -> Picture:
         """What those have to come to, each applied once."""
+        key = tuple(migrations)
+        if key not in self._wanted:
+            self._wanted[key] = self._applied(migrations)
+        return self._wanted[key]
+
+    def _applied(self, migrations: Sequence[Migration]) -> Picture:
         with self.database(f"wanted_{next(self._numbers)}") as conninfo:
             with psycopg.connect(conninfo, autocommit=True) as connection:
                 for migration in migrations:

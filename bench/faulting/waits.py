@@ -14,8 +14,7 @@ from bench.faulting.trial import Outcome, Scenario
 from bench.tools import Migration
 
 if TYPE_CHECKING:
-    from bench.faulting.ground import Case, Ground
-    from bench.faulting.processes import Started
+    from bench.faulting.ground import Ground
     from bench.tools import Tool
 
 LONGEST = "longest wait of a SELECT"
@@ -46,8 +45,6 @@ _WAITS = """
        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 _BUILDS = "SELECT FROM pg_stat_progress_create_index WHERE datname = current_database()"
-_STARTED = 20.0
-"""Seconds in which a tool has come to the statement that waits."""
 _LONG = 3.0
 """Seconds that the build is held up when the second runner is there, as if the table were large.
 
@@ -91,7 +88,7 @@ def _lock_queue(seconds: float, ground: Ground, tool: Tool, _: int) -> Outcome:
         with psycopg.connect(case.direct) as holder, _Reader(case.direct) as reader:
             holder.execute("SELECT FROM app.people")
             with case.start("up") as started:
-                _wait_for(case.direct, _WAITS, started)
+                case.wait_for(_WAITS, started)
                 time.sleep(seconds)
                 holder.rollback()
                 ended = started.end()
@@ -108,9 +105,10 @@ def _concurrently(ground: Ground, tool: Tool, _: int) -> Outcome:
         case.write([_PEOPLE, _INDEX])
         with psycopg.connect(case.direct) as writer, case.start("up") as first:
             writer.execute("INSERT INTO app.people (name) VALUES ('Grace')")
-            _wait_for(case.direct, _BUILDS, first)
+            case.wait_for(_BUILDS, first)
+            others = case.others
             with case.start("up") as second:
-                _wait_until_it_is_there(case, second, besides=2)
+                case.wait_for_another(others, second)
                 time.sleep(_LONG)
                 writer.commit()
                 ends = [first.end(_STUCK), second.end(_STUCK)]
@@ -128,26 +126,6 @@ def _concurrently(ground: Ground, tool: Tool, _: int) -> Outcome:
             AGAIN: (int(again.ok and later is True), 1),
         }
     ).but_said(*(end.complaint for end in (*ends, again) if not end.ok))
-
-
-def _wait_until_it_is_there(case: Case, started: Started, *, besides: int) -> None:
-    """Wait until it is connected too, besides so many others, or has ended already."""
-    deadline = time.monotonic() + _STARTED
-    while case.others <= besides and not started.has_ended:
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"it did not connect:\n{started.end(0).output}")
-        time.sleep(0.05)
-
-
-def _wait_for(conninfo: str, query: str, started: Started) -> None:
-    """Wait until that query finds something, which has to come while the command runs."""
-    deadline = time.monotonic() + _STARTED
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        while connection.execute(query.encode()).fetchone() is None:
-            if started.has_ended or time.monotonic() > deadline:
-                ended = started.end(0)
-                raise RuntimeError(f"it did not come to wait: {ended.code}\n{ended.output}")
-            time.sleep(0.01)
 
 
 def waits(*, quick: bool) -> list[Scenario]:
