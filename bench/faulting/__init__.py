@@ -1,0 +1,1 @@
+"""Faults, tried on every tool: what is told of them is read from the database afterwards."""
