@@ -36,7 +36,8 @@ requests. The time of psql includes its start."""
 
 _MEMORY = """\
 Memory is the process' resident memory: before is after one request for `/books/1`, the peak is the
-most that it had (`VmHWM`) after all the rounds, in which it answers one request at a time."""
+most that it had (`VmHWM`) after all the rounds, in which it answers one request at a time. There
+are no ratios of it: the peaks of the others depend on when their garbage collectors run."""
 
 
 def measure(*, quick: bool) -> Section:
@@ -71,14 +72,15 @@ def _section(found: dict[int, dict[str, Found]], extremes: Extremes) -> Section:
 
 def _table(size: int, found: dict[str, Found]) -> Table:
     header = ["", "first byte, ms", "theirs to ours", "total, ms", "theirs to ours"]
-    header += ["MB before", "MB at the peak", "theirs to ours"]
+    header += ["MB before", "MB at the peak"]
     rows = []
     for name, one in found.items():
         if one.failure:
-            rows.append([_TITLES[name], f"**fails**: {one.failure}", *[""] * 6])
+            rows.append([_TITLES[name], f"**fails**: {one.failure}", *[""] * 5])
             continue
-        ratios = {"first byte": "", "total": "", "peak": ""}
-        ratios |= {what: f"{ratio:.2f}" for what, ratio in _to_ours(size, name, found).items()}
+        ratios = {"first byte": "", "total": ""} | {
+            what: f"{ratio:.2f}" for what, ratio in _to_ours(size, name, found).items()
+        }
         is_server = name != LIMIT
         rows.append(
             [
@@ -89,7 +91,6 @@ def _table(size: int, found: dict[str, Found]) -> Table:
                 ratios["total"],
                 f"{one.before:.0f}" if is_server else "",
                 f"{one.peak:,.0f}" if is_server else "",
-                ratios["peak"],
             ]
         )
     return Table(f"{size:,} authors", header, rows)
@@ -163,7 +164,7 @@ def _to_ours(size: int, name: str, found: dict[str, Found]) -> dict[str, float]:
     if name == LIMIT:
         return total if size >= _LONG else {}  # most of a short one is psql's start
     first = {"first byte": median(paired(_firsts(one), _firsts(ours)))}
-    return first | total | {"peak": one.peak / ours.peak}
+    return first | total
 
 
 def _firsts(one: Found) -> list[float]:
