@@ -87,6 +87,10 @@ class Alembic(Tool):
 
     name = "alembic"
     title = "Alembic"
+    manner = (
+        "what `alembic init` makes, with which all of a run is one transaction; `current` stands"
+        " for a status"
+    )
     ledger = "SELECT version_num FROM alembic_version"
     package = "alembic"
 

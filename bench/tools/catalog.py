@@ -19,6 +19,7 @@ class Catalog(Tool):
 
     name = "catalog"
     title = "this project"
+    manner = "the command that `bin/migrate` runs"
     ledger = "SELECT name FROM schema_migrations"
 
     def version(self) -> str:

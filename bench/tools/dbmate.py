@@ -21,6 +21,7 @@ class Dbmate(Tool):
 
     name = "dbmate"
     title = "dbmate"
+    manner = "its program itself; `migrate`, and `rollback` for each; `--no-dump-schema`"
     ledger = "SELECT version FROM schema_migrations"
     package = "dbmate"
 

@@ -22,6 +22,9 @@ class NodePgMigrate(Tool):
 
     name = "node-pg-migrate"
     title = "node-pg-migrate"
+    manner = (
+        "run by node itself; SQL files; its defaults, with which all of a run is one transaction"
+    )
     ledger = "SELECT name FROM pgmigrations"
     package = "node-pg-migrate"
 

@@ -33,7 +33,9 @@ class Psql(Tool):
 
     name = "psql"
     title = "`psql` with a ledger"
+    manner = "one session; for each migration a transaction, and a row as ours has it"
     ledger = "SELECT name FROM ledger"
+    knows_what_is_done = False
 
     def version(self) -> str:
         """Its own."""

@@ -31,6 +31,7 @@ class Sequelize(Tool):
 
     name = "sequelize"
     title = "sequelize-cli"
+    manner = "run by node itself; migrations as its guide shows them, a query for each statement"
     ledger = 'SELECT name FROM "SequelizeMeta"'
     package = "sequelize-cli"
 
@@ -87,6 +88,7 @@ class SequelizeInTransactions(Sequelize):
 
     name = "sequelize-tx"
     title = "sequelize-cli with transactions"
+    manner = "the same with a managed transaction in each, as its guide shows, too"
 
     def body(self, statements: Sequence[str], migration: Migration) -> str:
         """Of one of the functions."""

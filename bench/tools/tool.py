@@ -40,10 +40,14 @@ class Tool(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    manner: ClassVar[str]
+    """How it is set up, in words."""
     ledger: ClassVar[str]
     """A query for what it has recorded."""
     package: ClassVar[str] = ""
     """The folder of `bench/peers` with its lock, if it has one."""
+    knows_what_is_done: ClassVar[bool] = True
+    """Whether `up` applies only what is pending."""
 
     def set_up(self) -> None:
         """Install its packages."""

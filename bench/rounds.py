@@ -1,0 +1,87 @@
+"""Rounds in which the tools take turns at the same migrations."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from bench.library import far_away
+from bench.progress import say
+from bench.tools import TOOLS
+from bench.trial import STEPS
+
+if TYPE_CHECKING:
+    from bench.child import Cost
+    from bench.trial import Trials
+
+OURS = "catalog"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How many migrations, on which way, by whom."""
+
+    title: str
+    count: int
+    rounds: int
+    tools: tuple[str, ...]
+    round_trip: float = 0
+    """Seconds to the database and back."""
+    steps: tuple[str, ...] = tuple(STEPS)
+    back: dict[str, int] = field(default_factory=dict)
+    """Who takes back fewer than all, and how many."""
+
+    def taken_back(self, tool: str) -> int:
+        """How many its `down` takes back."""
+        return self.back.get(tool, self.count)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rounds took, in order, by tool and step."""
+
+    scenario: Scenario
+    costs: dict[str, dict[str, list[Cost]]]
+
+    def seconds(self, tool: str, step: str) -> list[float]:
+        """Of each round; none if the tool has nothing for it."""
+        return [cost.seconds for cost in self.costs[tool][step]]
+
+    def ratio(self, tool: str, step: str, *, to: str = OURS) -> float | None:
+        """The median of the rounds' ratios; `None` unless both did the same."""
+        theirs, others = self.seconds(tool, step), self.seconds(to, step)
+        if not theirs or not others or (step == "down" and tool in self.scenario.back):
+            return None
+        return median(one / other for one, other in zip(theirs, others, strict=True))
+
+
+def rounds(scenario: Scenario, place: Trials) -> Outcome:
+    """Let them take turns, step by step: A B C, A B C."""
+    costs: dict[str, dict[str, list[Cost]]] = {
+        tool: {step: [] for step in STEPS} for tool in scenario.tools
+    }
+    with ExitStack() as entered:
+        way = str(conninfo_to_dict(place.conninfo)["host"])
+        if scenario.round_trip:
+            way, _ = entered.enter_context(far_away(way, scenario.round_trip))
+        for number in range(scenario.rounds):
+            trials = [place.new(TOOLS[tool], scenario.count) for tool in scenario.tools]
+            # Nobody always comes after the same one.
+            first = number % len(trials)
+            trials = trials[first:] + trials[:first]
+            for step in scenario.steps:
+                for trial in trials:
+                    tool = trial.tool.name
+                    say(f"{scenario.title}, {number + 1} of {scenario.rounds}: {step}, {tool}")
+                    cost = trial.take(
+                        step,
+                        by_way_of=make_conninfo(trial.conninfo, host=way),
+                        back=scenario.taken_back(tool),
+                    )
+                    if cost:
+                        costs[tool][step].append(cost)
+    return Outcome(scenario, costs)

@@ -1,0 +1,99 @@
+"""What the runner's rounds came to, as tables and ratios."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bench.results import Table
+from bench.rounds import OURS
+from bench.tools import TOOLS
+from bench.trial import STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.rounds import Outcome
+    from bench.trips import Trips
+
+FEW, MANY = 2, 50
+"""Migrations whose trips are counted."""
+
+_TITLES = {"up": "`up`", "again": "nothing to do", "status": "`status`", "down": "`down` of all"}
+_NONE = "–"
+_TINY = 0.1  # seconds, below which starting and stopping are most of it, and noise much
+
+
+def told(outcome: Outcome, tool: str, step: str) -> float | None:
+    """The ratio of a tool's time to ours, where one means something."""
+    ratio = outcome.ratio(tool, step)
+    if tool == OURS or ratio is None:
+        return None
+    is_tiny = min(median(outcome.seconds(name, step)) for name in (tool, OURS)) < _TINY
+    return None if is_tiny else ratio
+
+
+def ratios(outcome: Outcome) -> dict[str, float]:
+    """All that the table shows."""
+    return {
+        f"{outcome.scenario.title}: {step}, {tool} to ours": ratio
+        for tool in outcome.scenario.tools
+        for step in STEPS
+        if (ratio := told(outcome, tool, step)) is not None
+    }
+
+
+def table_of_times(outcome: Outcome) -> Table:
+    """Seconds of each step with the extremes, theirs to ours, and what the machine gave for it."""
+    steps = outcome.scenario.steps
+    header = [""]
+    for step in steps:
+        header += [f"{_TITLES[step]}, s", "to ours"]
+    header += ["CPU s of `up`", "CPU s, nothing to do", "MB of `up`"]
+    rows = []
+    for tool in outcome.scenario.tools:
+        row = [TOOLS[tool].title]
+        for step in steps:
+            ratio = told(outcome, tool, step)
+            row += [_seconds(outcome, tool, step), f"{ratio:.2f}" if ratio is not None else ""]
+        costs = outcome.costs[tool]
+        row += [
+            _median(cost.cpu for cost in costs["up"]),
+            _median(cost.cpu for cost in costs["again"]),
+            f"{median(cost.memory for cost in costs['up']):.0f}",
+        ]
+        rows.append(row)
+    return Table(outcome.scenario.title, header, rows)
+
+
+def table_of_trips(few: dict[str, dict[str, Trips]], many: dict[str, dict[str, Trips]]) -> Table:
+    """What the many take on the wire, and what each of them adds to the few."""
+    header = ["", *_TITLES.values(), "each further one in `up`", "connections of `up`, `down`"]
+    rows = []
+    for tool, steps in many.items():
+        row = [TOOLS[tool].title]
+        row += [str(steps[step].trips) if step in steps else _NONE for step in STEPS]
+        more = (steps["up"].trips - few[tool]["up"].trips) / (MANY - FEW)
+        row += [f"{more:.2f}", f"{steps['up'].connections}, {steps['down'].connections}"]
+        rows.append(row)
+    return Table(f"Round trips of {MANY} migrations", header, rows)
+
+
+def table_of_tools(tools: Iterable[str]) -> Table:
+    """Who takes part, and how."""
+    rows = [[TOOLS[tool].title, TOOLS[tool].version(), TOOLS[tool].manner] for tool in tools]
+    return Table("Who takes part", ["", "versions", "set up"], rows)
+
+
+def _seconds(outcome: Outcome, tool: str, step: str) -> str:
+    seconds = outcome.seconds(tool, step)
+    if not seconds:
+        return _NONE
+    text = f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+    back = outcome.scenario.back.get(tool)
+    return f"{text} for {back} of them" if step == "down" and back else text
+
+
+def _median(values: Iterable[float]) -> str:
+    found = list(values)
+    return f"{median(found):.2f}" if found else _NONE
