@@ -73,7 +73,7 @@ class Scenario:
         ]
         notes = [
             f"{title}: "
-            + "; ".join(f"{often} × {what}" for what, often in outcome.said.most_common(3))
+            + "; ".join(f"{often} × {what}" for what, often in outcome.said.most_common(5))
             for title, outcome in outcomes.items()
             if outcome.said
         ]
