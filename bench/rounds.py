@@ -34,6 +34,8 @@ class Scenario:
     steps: tuple[str, ...] = tuple(STEPS)
     back: dict[str, int] = field(default_factory=dict)
     """Who takes back fewer than all, and how many."""
+    at_once: frozenset[tuple[str, str]] = frozenset()
+    """Who is through with which step in hundredths of a second, of which a ratio means nothing."""
 
     def taken_back(self, tool: str) -> int:
         """How many its `down` takes back."""
@@ -52,9 +54,10 @@ class Outcome:
         return [cost.seconds for cost in self.costs[tool][step]]
 
     def ratio(self, tool: str, step: str, *, to: str = OURS) -> float | None:
-        """The median of the rounds' ratios; `None` unless both did the same."""
+        """The median of the rounds' ratios; `None` where there is none that means anything."""
         theirs, others = self.seconds(tool, step), self.seconds(to, step)
-        if not theirs or not others or (step == "down" and tool in self.scenario.back):
+        has_done_less = step == "down" and tool in self.scenario.back
+        if not theirs or not others or has_done_less or (tool, step) in self.scenario.at_once:
             return None
         return median(one / other for one, other in zip(theirs, others, strict=True))
 

@@ -21,16 +21,6 @@ FEW, MANY = 2, 50
 
 _TITLES = {"up": "`up`", "again": "nothing to do", "status": "`status`", "down": "`down` of all"}
 _NONE = "–"
-_TINY = 0.1  # seconds, below which starting and stopping are most of it, and noise much
-
-
-def told(outcome: Outcome, tool: str, step: str) -> float | None:
-    """The ratio of a tool's time to ours, where one means something."""
-    ratio = outcome.ratio(tool, step)
-    if tool == OURS or ratio is None:
-        return None
-    is_tiny = min(median(outcome.seconds(name, step)) for name in (tool, OURS)) < _TINY
-    return None if is_tiny else ratio
 
 
 def ratios(outcome: Outcome) -> dict[str, float]:
@@ -39,7 +29,7 @@ def ratios(outcome: Outcome) -> dict[str, float]:
         f"{outcome.scenario.title}: {step}, {tool} to ours": ratio
         for tool in outcome.scenario.tools
         for step in STEPS
-        if (ratio := told(outcome, tool, step)) is not None
+        if tool != OURS and (ratio := outcome.ratio(tool, step))
     }
 
 
@@ -54,8 +44,8 @@ def table_of_times(outcome: Outcome) -> Table:
     for tool in outcome.scenario.tools:
         row = [TOOLS[tool].title]
         for step in steps:
-            ratio = told(outcome, tool, step)
-            row += [_seconds(outcome, tool, step), f"{ratio:.2f}" if ratio is not None else ""]
+            ratio = None if tool == OURS else outcome.ratio(tool, step)
+            row += [_seconds(outcome, tool, step), f"{ratio:.2f}" if ratio else ""]
         costs = outcome.costs[tool]
         row += [
             _median(cost.cpu for cost in costs["up"]),
