@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.faulting.history import GUESTS, HISTORY, PAUSE
-from bench.faulting.trial import Outcome, Scenario
+from bench.faulting.trial import TOGETHER, Outcome, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ class _Moments:
         """`rounds` is how often it is found out how long an undisturbed run takes."""
         self._times = times
         turns = [tool for _ in range(rounds) for tool in tools]
-        with ThreadPoolExecutor(2) as pool:  # as many as are tried at once
+        with ThreadPoolExecutor(TOGETHER) as pool:
             seconds = list(pool.map(lambda tool: _seconds(ground, tool), turns))
         self._seconds = {
             tool.name: statistics.median(seconds[place :: len(tools)])

@@ -110,7 +110,8 @@ def mistakes(*, quick: bool) -> list[Scenario]:
             "edited",
             "An applied file is edited",
             "A statement is added to the first of two applied files: is the exit code or the output"
-            " of the next `up` and `status` another than before, whatever numbers are in it?",
+            " of the next `up` and `status` (of Alembic: `current`) another than before, numbers"
+            " left aside?",
             [BY_UP, BY_STATUS],
             times,
             _edited,

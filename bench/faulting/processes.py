@@ -37,12 +37,13 @@ class Ended:
 
     @property
     def complaint(self) -> str:
-        """The line of its output that says best what went wrong."""
+        """The line of its output that says best what went wrong, in Markdown."""
         if self.code is None:
             return "it did not end"
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        said = [line for line in lines if _COMPLAINT.search(line)] or lines[-1:] or ["no output"]
-        return said[0][:120]
+        said = [line for line in lines if _COMPLAINT.search(line)] or lines[-1:] or ["(no output)"]
+        text = said[0][:120].replace("`", "'")
+        return f"`{text}`"
 
 
 def numberless(text: str) -> str:

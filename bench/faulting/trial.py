@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from bench.faulting.ground import Ground
     from bench.tools import Tool
 
+TOGETHER = 3
+"""So many trials run beside each other, if nothing speaks against it."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -59,7 +62,7 @@ class Scenario:
     times: int
     trial: Callable[[Ground, Tool, int], Outcome]
     """The number of the trial counts from 0."""
-    at_once: int = 2
+    at_once: int = TOGETHER
     """How many trials run beside each other."""
 
     def table(self, outcomes: Mapping[str, Outcome]) -> Table:
@@ -70,7 +73,7 @@ class Scenario:
         ]
         notes = [
             f"{title}: "
-            + "; ".join(f"{often} × {what}" for what, often in outcome.said.most_common(3))
+            + "; ".join(f"{often} × {what}" for what, often in outcome.said.most_common(5))
             for title, outcome in outcomes.items()
             if outcome.said
         ]
