@@ -44,7 +44,7 @@ def main() -> None:
     for name in [options.only] if options.only else PARTS:
         say(f"{name} begins")
         began = time.monotonic()
-        section = importlib.import_module(f"bench.{name}").measure(quick=options.quick)
+        section = importlib.import_module(f"bench.{name}.measure").measure(quick=options.quick)
         how = {
             "Run": "quick" if options.quick else "whole",
             "Day": f"{datetime.now(UTC):%Y-%m-%d}",

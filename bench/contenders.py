@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.packages import PEERS, installed
+from bench.packages import PEERS, SEQUELIZE, installed
 from catalog.settings import ROOT
 from tests.whole.servers import free_port
 
@@ -55,7 +55,7 @@ CONTENDERS = {
             "express",
             "Express + Sequelize",
             ("node", "server.js"),
-            source=ROOT / "tests/whole/sequelize",
+            source=SEQUELIZE,
             environment={"NODE_ENV": "production"},
         ),
         Contender(
@@ -75,13 +75,13 @@ CONTENDERS = {
         Contender(
             "constant",
             "a constant body",
-            (sys.executable, "-m", "bench.limits", "constant"),
+            (sys.executable, "-m", "bench.api.limits", "constant"),
             is_limit=True,
         ),
         Contender(
             "alone",
             "a query for each",
-            (sys.executable, "-m", "bench.limits", "alone"),
+            (sys.executable, "-m", "bench.api.limits", "alone"),
             is_limit=True,
         ),
     )

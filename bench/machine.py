@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 import subprocess
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 
-from bench.packages import SOURCES
+from bench.packages import SOURCES, versions
 from catalog.embedded import EmbeddedServer, embedded_bindir
 from catalog.settings import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SETTINGS = (
     *("shared_buffers", "work_mem", "max_connections", "fsync", "synchronous_commit"),
@@ -34,10 +30,12 @@ def facts() -> dict[str, str]:
         "Machine": f"{_processor()}, {os.cpu_count()} cores, {pages / 2**30:.0f} GiB, "
         f"{platform.system()} {platform.release()}",
         "Postgres": _postgres(),
-        "Run by": f"Python {platform.python_version()}, Node.js {_said(['node', '--version'])}, "
+        "This project": f"Python {platform.python_version()}, psycopg {psycopg.__version__},"
+        f" uvicorn {version('uvicorn')}, Starlette {version('starlette')}",
+        "Run by": f"Node.js {_said(['node', '--version'])}, "
         f"{_said(['wrk', '--version']).partition(' [')[0]}, "
         f"{_said(['pgbouncer', '--version']).splitlines()[0]}",
-        **{f"`{source.name}`": ", ".join(_packages(source)) for source in SOURCES},
+        **{f"`{source.name}`": versions(source) for source in SOURCES},
     }
 
 
@@ -57,20 +55,6 @@ def _postgres() -> str:
             settings = connection.execute(query, [list(_SETTINGS)]).fetchall()
             told = ", ".join(f"{name} {value}" for name, value in settings)
             return f"{server.version}, as initdb sets it up: {told}"
-
-
-def _packages(source: Path) -> Iterator[str]:
-    """What it asks for itself, in the version that its lock says."""
-    if (source / "package.json").exists():
-        locked = json.loads((source / "package-lock.json").read_text())["packages"]
-        for name in json.loads((source / "package.json").read_text())["dependencies"]:
-            yield f"{name} {locked[f'node_modules/{name}']['version']}"
-    else:
-        lock = (source / "requirements.lock").read_text()
-        wanted = re.findall(r"^([\w.-]+)", (source / "requirements.in").read_text(), re.MULTILINE)
-        for name in wanted:
-            [version] = re.findall(rf"^{name}==([\w.]+)", lock, re.MULTILINE)
-            yield f"{name} {version}"
 
 
 def _said(command: list[str]) -> str:

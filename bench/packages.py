@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
 CACHE = ROOT / "bench/.cache"
 PEERS = ROOT / "bench/peers"
-SOURCES = (ROOT / "tests/whole/sequelize", *sorted(PEERS.iterdir()))
+SEQUELIZE = ROOT / "tests/whole/sequelize"
+"""The guide's application and its migrations, with which the tests work, too."""
+SOURCES = (SEQUELIZE, *sorted(PEERS.iterdir()))
 """The folders of those we are measured against."""
 
 _IGNORED = shutil.ignore_patterns("node_modules", "__pycache__")
@@ -45,3 +49,17 @@ def installed(source: Path) -> Path:
             subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
         shutil.copy(lock, stamp)
     return folder
+
+
+def versions(source: Path) -> str:
+    """What that folder asks for itself, in the versions that its lock has."""
+    if (source / "package.json").exists():
+        locked = json.loads((source / "package-lock.json").read_text())["packages"]
+        wanted = json.loads((source / "package.json").read_text())["dependencies"]
+        found = {name: locked[f"node_modules/{name}"]["version"] for name in wanted}
+    else:
+        lock = (source / "requirements.lock").read_text()
+        pinned = dict(re.findall(r"^([\w.-]+)==(\S+)", lock, re.MULTILINE))
+        wanted = re.findall(r"^([\w.-]+)", (source / "requirements.in").read_text(), re.MULTILINE)
+        found = {name: pinned[name] for name in wanted}
+    return ", ".join(f"{name} {version}" for name, version in found.items())

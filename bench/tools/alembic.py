@@ -92,12 +92,7 @@ class Alembic(Tool):
         " for a status"
     )
     ledger = "SELECT version_num FROM alembic_version"
-    package = "alembic"
-
-    def version(self) -> str:
-        """Of all that is pinned."""
-        pins = (PEERS / self.package / "requirements.in").read_text().split()
-        return ", ".join(pin.replace("==", " ") for pin in pins)
+    source = PEERS / "alembic"
 
     def write(self, folder: Path, migrations: Sequence[Migration]) -> None:
         """The migrations and the environment."""

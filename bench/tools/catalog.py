@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from bench.tools.tool import Tool
@@ -21,10 +20,6 @@ class Catalog(Tool):
     title = "this project"
     manner = "the command that `bin/migrate` runs"
     ledger = "SELECT name FROM schema_migrations"
-
-    def version(self) -> str:
-        """What it stands on."""
-        return f"Python {sys.version.split()[0]}, psycopg {metadata.version('psycopg')}"
 
     def write_one(self, folder: Path, migration: Migration, *, after: Migration | None) -> None:  # noqa: ARG002
         """A pair of files, whose head says if there is to be no transaction."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.packages import CACHE
+from bench.packages import CACHE, PEERS
 from bench.tools.tool import Tool, url
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ class Dbmate(Tool):
     title = "dbmate"
     manner = "its program itself; `migrate`, and `rollback` for each; `--no-dump-schema`"
     ledger = "SELECT version FROM schema_migrations"
-    package = "dbmate"
-
-    def version(self) -> str:
-        """Its own alone."""
-        return super().version().removeprefix("@dbmate/linux-x64 ")
+    source = PEERS / "dbmate"
 
     def write_one(self, folder: Path, migration: Migration, *, after: Migration | None) -> None:  # noqa: ARG002
         """A file of two parts, each of which says if there is to be no transaction."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench.packages import CACHE
+from bench.packages import CACHE, PEERS
 from bench.tools.tool import Tool, url
 from catalog.migrations.scanner import split
 
@@ -26,7 +26,7 @@ class NodePgMigrate(Tool):
         "run by node itself; SQL files; its defaults, with which all of a run is one transaction"
     )
     ledger = "SELECT name FROM pgmigrations"
-    package = "node-pg-migrate"
+    source = PEERS / "node-pg-migrate"
 
     def write_one(self, folder: Path, migration: Migration, *, after: Migration | None) -> None:  # noqa: ARG002
         """A file of SQL with two parts; or a module, if there is to be no transaction."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
 
 from bench.tools.tool import Tool, libpq
@@ -36,11 +35,6 @@ class Psql(Tool):
     manner = "one session; for each migration a transaction, and a row as ours has it"
     ledger = "SELECT name FROM ledger"
     knows_what_is_done = False
-
-    def version(self) -> str:
-        """Its own."""
-        program = [str(embedded_bindir() / "psql"), "--version"]
-        return subprocess.check_output(program, text=True).split()[-1]
 
     def write(self, folder: Path, migrations: Sequence[Migration]) -> None:
         """The migrations, and the ledger before them."""

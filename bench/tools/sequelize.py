@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bench.packages import CACHE
+from bench.packages import CACHE, SEQUELIZE
 from bench.tools.tool import Tool, libpq
 from catalog.migrations.scanner import split
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bench.tools.tool import Action, Migration
 
-_MODULES = CACHE / "sequelize-cli/node_modules"
+_MODULES = CACHE / "sequelize/node_modules"
 _CONFIG = """module.exports = {
   dialect: "postgres",
   host: process.env.PGHOST,
@@ -33,7 +33,7 @@ class Sequelize(Tool):
     title = "sequelize-cli"
     manner = "run by node itself; migrations as its guide shows them, a query for each statement"
     ledger = 'SELECT name FROM "SequelizeMeta"'
-    package = "sequelize-cli"
+    source = SEQUELIZE
 
     def write(self, folder: Path, migrations: Sequence[Migration]) -> None:
         """The migrations, the configuration, and the packages where they are looked for."""

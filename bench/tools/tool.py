@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from urllib.parse import quote, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.packages import PEERS, installed
+from bench.packages import installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,20 +43,15 @@ class Tool(ABC):
     """How it is set up, in words."""
     ledger: ClassVar[str]
     """A query for what it has recorded."""
-    package: ClassVar[str] = ""
-    """The folder of `bench/peers` with its lock, if it has one."""
+    source: ClassVar[Path | None] = None
+    """The folder with the lock of its packages, if it has any."""
     knows_what_is_done: ClassVar[bool] = True
     """Whether `up` applies only what is pending."""
 
     def set_up(self) -> None:
         """Install its packages."""
-        if self.package:
-            installed(PEERS / self.package)
-
-    def version(self) -> str:
-        """Of the tool, and of what it stands on."""
-        manifest = json.loads((PEERS / self.package / "package.json").read_text())
-        return ", ".join(f"{name} {pin}" for name, pin in manifest["dependencies"].items())
+        if self.source:
+            installed(self.source)
 
     def write(self, folder: Path, migrations: Sequence[Migration]) -> None:
         """Make that folder a project with these migrations, and no others."""

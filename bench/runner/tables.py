@@ -6,15 +6,15 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.results import Table
-from bench.rounds import OURS
+from bench.runner.rounds import OURS
+from bench.runner.trial import STEPS
 from bench.tools import TOOLS
-from bench.trial import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.rounds import Outcome
-    from bench.trips import Trips
+    from bench.runner.rounds import Outcome
+    from bench.runner.trips import Trips
 
 FEW, MANY = 2, 50
 """Migrations whose trips are counted."""
@@ -71,8 +71,8 @@ def table_of_trips(few: dict[str, dict[str, Trips]], many: dict[str, dict[str, T
 
 def table_of_tools(tools: Iterable[str]) -> Table:
     """Who takes part, and how."""
-    rows = [[TOOLS[tool].title, TOOLS[tool].version(), TOOLS[tool].manner] for tool in tools]
-    return Table("Who takes part", ["", "versions", "set up"], rows)
+    rows = [[TOOLS[tool].title, TOOLS[tool].manner] for tool in tools]
+    return Table("How each is set up", ["", ""], rows)
 
 
 def _seconds(outcome: Outcome, tool: str, step: str) -> str:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from bench.faulting.processes import LIMIT, Ended, Started, started
+from bench.faults.processes import LIMIT, Ended, Started, started
 from catalog.embedded import EmbeddedServer, embedded_bindir
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bench.library import far_away
 from bench.progress import say
+from bench.runner.trial import STEPS
 from bench.tools import TOOLS
-from bench.trial import STEPS
 
 if TYPE_CHECKING:
-    from bench.child import Cost
-    from bench.trial import Trials
+    from bench.runner.child import Cost
+    from bench.runner.trial import Trials
 
 OURS = "catalog"
 

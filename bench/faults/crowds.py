@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from bench.faulting.ground import one
-from bench.faulting.history import GUESTS, HISTORY
-from bench.faulting.trial import Outcome, Scenario
+from bench.faults.ground import one
+from bench.faults.history import GUESTS, HISTORY
+from bench.faults.trial import Outcome, Scenario
 from tests.whole.pooler import pooler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.faulting.ground import Case, Ground, Picture
-    from bench.faulting.processes import Ended
+    from bench.faults.ground import Case, Ground, Picture
+    from bench.faults.processes import Ended
     from bench.tools import Migration, Tool
 
 EXITED = "exited 0"

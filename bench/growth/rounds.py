@@ -20,9 +20,9 @@ from psycopg.conninfo import make_conninfo
 from bench import processes
 from bench.answers import PATIENCE, answer, comparable
 from bench.contenders import CONTENDERS, OTHERS, OURS, Running, running
+from bench.growth.reading import NoAnswer, Read, read
 from bench.library import ROUND_TRIP, far_away
 from bench.progress import say
-from bench.reading import NoAnswer, Read, read
 from tests import plain_queries
 
 if TYPE_CHECKING:

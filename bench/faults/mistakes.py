@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.faulting.history import table
-from bench.faulting.processes import numberless
-from bench.faulting.trial import Outcome, Scenario
+from bench.faults.history import table
+from bench.faults.processes import numberless
+from bench.faults.trial import Outcome, Scenario
 
 if TYPE_CHECKING:
-    from bench.faulting.ground import Case, Ground
+    from bench.faults.ground import Case, Ground
     from bench.tools import Action, Tool
 
 STAYS = "what came before it in its file stays"

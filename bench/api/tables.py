@@ -5,16 +5,16 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.api.scenarios import PGBENCH
 from bench.contenders import CONTENDERS, OURS
 from bench.figures import paired, spread
 from bench.results import Bars, Panel, Section, Table, Target
-from bench.scenarios import PGBENCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bench.api import Found
-    from bench.scenarios import Scenario
+    from bench.api.measure import Found
+    from bench.api.scenarios import Scenario
 
 _TITLES = {name: one.title for name, one in CONTENDERS.items()} | {
     PGBENCH: "Postgres alone, by pgbench"

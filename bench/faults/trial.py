@@ -11,7 +11,7 @@ from bench.results import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bench.faulting.ground import Ground
+    from bench.faults.ground import Ground
     from bench.tools import Tool
 
 TOGETHER = 3

@@ -1,6 +1,6 @@
 """Starts a command, and tells what it took: the small process between the benchmarks and it.
 
-    python -I -S bench/starter.py FILE COMMAND...
+    python -I -S bench/runner/starter.py FILE COMMAND...
 
 A process's peak of memory counts from what its parent had, and the benchmarks have more than a
 small program. Its output goes to the file; ours are its exit status, its seconds, those of the

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bench.child import Cost, cost
+from bench.runner.child import Cost, cost
 from bench.tools import Action, Migration, Tool
 from catalog.embedded import EmbeddedServer, embedded_bindir
 

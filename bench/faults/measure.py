@@ -7,8 +7,8 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
-from bench.faulting import crowds, kills, mistakes, waits
-from bench.faulting.ground import Ground, ground
+from bench.faults import crowds, kills, mistakes, waits
+from bench.faults.ground import Ground, ground
 from bench.progress import say
 from bench.results import Section, Target
 from bench.tools import TOOLS
@@ -16,12 +16,12 @@ from bench.tools import TOOLS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.faulting.trial import Outcome, Scenario
+    from bench.faults.trial import Outcome, Scenario
     from bench.tools import Tool
 
 _OURS = "this project"
 _HOW = (
-    "What happened with each tool, on Postgres {}, each time in a new database. It is told from the"
+    "What happened with each tool, each time in a new database. It is told from the"
     " tables, rows and indexes that were there afterwards, from the tool's own record, and from"
     " exit codes and output."
 )
@@ -40,10 +40,7 @@ def measure(*, quick: bool) -> Section:
         return Section(
             "faults",
             "Faults",
-            [
-                _HOW.format(place.version),
-                "Versions: " + "; ".join(f"{tool.title}: {tool.version()}" for tool in tools) + ".",
-            ],
+            [_HOW],
             tables,
             targets=_targets({name: outcomes[_OURS] for name, outcomes in found.items()}),
             ratios=_ratios(found["lock queue"]),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 
 import psycopg
 
-from bench.faulting.history import table
-from bench.faulting.trial import Outcome, Scenario
+from bench.faults.history import table
+from bench.faults.trial import Outcome, Scenario
 from bench.tools import Migration
 
 if TYPE_CHECKING:
-    from bench.faulting.ground import Ground
+    from bench.faults.ground import Ground
     from bench.tools import Tool
 
 LONGEST = "longest wait of a SELECT"

@@ -64,7 +64,7 @@ def load(one: Running, path: str, ids: int, connections: int, meanwhile: Meanwhi
     each connection, is waited for: it is not to meet who comes next.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{meanwhile.seconds}", "--timeout", "20s"]
-    command += ["-s", str(ROOT / "bench/load.lua"), one.url + path]
+    command += ["-s", str(ROOT / "bench/api/load.lua"), one.url + path]
     command += ["--", str(ids)] if ids else []
     said, spent = _run(command, one.pid, meanwhile)
     summary = json.loads(said.rpartition("SUMMARY ")[2])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from bench import growth_rounds
 from bench.contenders import CONTENDERS, OTHERS, OURS
 from bench.figures import paired, spread
-from bench.growth_rounds import AT_ONCE, LIMIT
+from bench.growth import rounds
+from bench.growth.rounds import AT_ONCE, LIMIT
 from bench.library import library
 from bench.progress import say
 from bench.results import Lines, Section, Table, Target
@@ -16,7 +16,7 @@ from bench.results import Lines, Section, Table, Target
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench.growth_rounds import Extremes, Found
+    from bench.growth.rounds import Extremes, Found
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _LONG = 100_000  # rows
@@ -50,9 +50,9 @@ def measure(*, quick: bool) -> Section:
         for size in sizes:
             say(f"growth: making {size:,} authors")
             database.make(str(size), authors=size)
-            rounds = 3 if quick or size > _LONG else 5
-            found[size] = growth_rounds.at(size, database, rounds)
-        extremes = growth_rounds.extremes(sizes[-1], database)
+            times = 3 if quick or size > _LONG else 5
+            found[size] = rounds.at(size, database, times)
+        extremes = rounds.extremes(sizes[-1], database)
     return _section(found, extremes)
 
 

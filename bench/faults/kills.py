@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.faulting.history import GUESTS, HISTORY, PAUSE
-from bench.faulting.trial import TOGETHER, Outcome, Scenario
+from bench.faults.history import GUESTS, HISTORY, PAUSE
+from bench.faults.trial import TOGETHER, Outcome, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.faulting.ground import Case, Ground, Picture
-    from bench.faulting.processes import Ended
+    from bench.faults.ground import Case, Ground, Picture
+    from bench.faults.processes import Ended
     from bench.tools import Tool
 
 SEED = 8

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.trial import STEPS
+from bench.runner.trial import STEPS
 from tests.whole.proxy import Proxy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.runner.trial import Trials
     from bench.tools import Tool
-    from bench.trial import Trials
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What our own server can be held against: without a database, and without sharing queries.
 
-    python -m bench.limits constant|alone
+    python -m bench.api.limits constant|alone
 
 takes DATABASE_URL and PORT. `constant` answers `/authors` with the real answer, which it reads
 once: the limit of the server. `alone` answers `/books/{id}` with a query for each request.

@@ -10,8 +10,8 @@ import psycopg
 
 from bench.progress import say
 from bench.results import Bars, Panel, Section, Target
-from bench.rounds import OURS, Scenario, rounds
-from bench.runner_tables import (
+from bench.runner.rounds import OURS, Scenario, rounds
+from bench.runner.tables import (
     FEW,
     MANY,
     ratios,
@@ -19,14 +19,14 @@ from bench.runner_tables import (
     table_of_tools,
     table_of_trips,
 )
+from bench.runner.trial import trials
+from bench.runner.trips import trips
 from bench.tools import TOOLS
-from bench.trial import trials
-from bench.trips import trips
 
 if TYPE_CHECKING:
-    from bench.rounds import Outcome
-    from bench.trial import Trials
-    from bench.trips import Trips
+    from bench.runner.rounds import Outcome
+    from bench.runner.trial import Trials
+    from bench.runner.trips import Trips
 
 _LIMIT = "psql"
 _TIMED = tuple(name for name in TOOLS if name != "sequelize-tx")

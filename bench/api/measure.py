@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 from psycopg.conninfo import make_conninfo
 
-from bench import api_tables
 from bench.answers import compare
+from bench.api import tables
+from bench.api.load import Meanwhile, Sample, load, query
+from bench.api.scenarios import AUTHORS, PGBENCH, SCENARIOS
 from bench.contenders import CONTENDERS, running
 from bench.library import ROUND_TRIP, far_away, library
-from bench.load import Meanwhile, Sample, load, query
 from bench.progress import say
-from bench.scenarios import AUTHORS, PGBENCH, SCENARIOS
 
 if TYPE_CHECKING:
+    from bench.api.scenarios import Scenario
     from bench.contenders import Running
     from bench.library import Library
     from bench.results import Section
-    from bench.scenarios import Scenario
 
 MOST_CLIENTS = 10
 """… of pgbench: as many as our pool has connections, and as pg's and asyncpg's have."""
@@ -51,7 +51,7 @@ def measure(*, quick: bool) -> Section:
         database.make("thousand", authors=1_000)
         database.make("many", authors=AUTHORS, books=3)
         found = [(one, _measure(one, database, quick=quick)) for one in scenarios]
-    return api_tables.section(found, quick=quick)
+    return tables.section(found, quick=quick)
 
 
 def _measure(scenario: Scenario, database: Library, *, quick: bool) -> Found:

@@ -1,0 +1,1 @@
+"""The API, beside what people would use instead."""

@@ -1,0 +1,1 @@
+"""Long lists, beside the same."""
