@@ -38,11 +38,6 @@ class Library:
         self._server = server
 
     @property
-    def version(self) -> str:
-        """Postgres' version."""
-        return self._server.version
-
-    @property
     def bindir(self) -> Path:
         """Where its programs are."""
         return self._server.bindir

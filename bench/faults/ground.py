@@ -169,11 +169,6 @@ class Ground:
         self._wanted: dict[tuple[Migration, ...], Picture] = {}
 
     @property
-    def version(self) -> str:
-        """Postgres' version."""
-        return self._server.version
-
-    @property
     def conninfo(self) -> str:
         """Of its own database, for those who look at the others."""
         return make_conninfo(self._server.conninfo, dbname="postgres")

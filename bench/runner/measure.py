@@ -6,8 +6,6 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from bench.progress import say
 from bench.results import Bars, Panel, Section, Target
 from bench.runner.rounds import OURS, Scenario, rounds
@@ -25,7 +23,6 @@ from bench.tools import TOOLS
 
 if TYPE_CHECKING:
     from bench.runner.rounds import Outcome
-    from bench.runner.trial import Trials
     from bench.runner.trips import Trips
 
 _LIMIT = "psql"
@@ -73,7 +70,7 @@ of the rounds' own, theirs to ours: above 1, ours is faster. dbmate and `psql` a
 start in hundredths of a second, and Python takes about two tenths: where there is next to nothing
 to do, that is all the difference, and no ratio is given.
 
-Postgres {version} on a Unix socket, with its default settings ({settings}).
+Postgres is on a Unix socket, with its default settings: what is committed is on the disk.
 
 CPU and memory are those of the tool and its children, without Postgres'. Round trips are counted by
 a proxy that reads the protocol, in runs of their own, connecting apart.
@@ -97,11 +94,10 @@ def measure(*, quick: bool) -> Section:
         few, many = (trips(place, list(TOOLS.values()), count) for count in (FEW, MANY))
         scenarios = QUICK if quick else (TEN, HUNDRED, THOUSAND, FIFTY)
         found = {scenario.title: rounds(scenario, place) for scenario in scenarios}
-        text = _text(place)
     return Section(
         "runner",
         "Migrations: `up`, `status`, `down`",
-        text,
+        [" ".join(paragraph.split()) for paragraph in _TEXT.split("\n\n")],
         [
             *(table_of_times(outcome) for outcome in found.values()),
             table_of_trips(few, many),
@@ -113,16 +109,6 @@ def measure(*, quick: bool) -> Section:
             name: ratio for outcome in found.values() for name, ratio in ratios(outcome).items()
         },
     )
-
-
-def _text(place: Trials) -> list[str]:
-    with psycopg.connect(place.conninfo) as connection:
-        settings = ", ".join(
-            f"`{name}` {connection.execute(f'SHOW {name}'.encode()).fetchall()[0][0]}"
-            for name in ("fsync", "synchronous_commit", "wal_level", "shared_buffers")
-        )
-    text = _TEXT.format(version=place.version, settings=settings)
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
 
 
 def _bars(found: dict[str, Outcome], counted: dict[str, dict[str, Trips]]) -> Bars:

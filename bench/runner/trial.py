@@ -74,11 +74,6 @@ class Trials:
         self._folder = folder
 
     @property
-    def version(self) -> str:
-        """Postgres' version."""
-        return self._server.version
-
-    @property
     def conninfo(self) -> str:
         """The server's."""
         return self._server.conninfo
