@@ -32,6 +32,8 @@ class Scenario:
     round_trip: float = 0
     """Seconds to the database and back."""
     steps: tuple[str, ...] = tuple(STEPS)
+    alone: int = 0
+    """Further rounds of ours, which is through much sooner, and varies more for it."""
     back: dict[str, int] = field(default_factory=dict)
     """Who takes back fewer than all, and how many."""
     at_once: frozenset[tuple[str, str]] = frozenset()
@@ -54,11 +56,16 @@ class Outcome:
         return [cost.seconds for cost in self.costs[tool][step]]
 
     def ratio(self, tool: str, step: str, *, to: str = OURS) -> float | None:
-        """The median of the rounds' ratios; `None` where there is none that means anything."""
+        """The median of the rounds' ratios, or that of the medians if one had rounds alone.
+
+        `None` where there is none that means anything.
+        """
         theirs, others = self.seconds(tool, step), self.seconds(to, step)
         has_done_less = step == "down" and tool in self.scenario.back
         if not theirs or not others or has_done_less or (tool, step) in self.scenario.at_once:
             return None
+        if len(theirs) != len(others):
+            return median(theirs) / median(others)
         return median(one / other for one, other in zip(theirs, others, strict=True))
 
 
@@ -71,15 +78,16 @@ def rounds(scenario: Scenario, place: Trials) -> Outcome:
         way = str(conninfo_to_dict(place.conninfo)["host"])
         if scenario.round_trip:
             way, _ = entered.enter_context(far_away(way, scenario.round_trip))
-        for number in range(scenario.rounds):
-            trials = [place.new(TOOLS[tool], scenario.count) for tool in scenario.tools]
+        for number in range(scenario.rounds + scenario.alone):
+            tools = scenario.tools if number < scenario.rounds else (OURS,)
+            trials = [place.new(TOOLS[tool], scenario.count) for tool in tools]
             # Nobody always comes after the same one.
             first = number % len(trials)
             trials = trials[first:] + trials[:first]
             for step in scenario.steps:
                 for trial in trials:
                     tool = trial.tool.name
-                    say(f"{scenario.title}, {number + 1} of {scenario.rounds}: {step}, {tool}")
+                    say(f"{scenario.title}, round {number + 1}: {step}, {tool}")
                     cost = trial.take(
                         step,
                         by_way_of=make_conninfo(trial.conninfo, host=way),
