@@ -17,12 +17,18 @@ def cpu_seconds(pid: int) -> float:
 
 def cpu_seconds_of_family(pid: int) -> float:
     """What a process and its children have used so far, those that are gone included."""
-    used = cpu_seconds(pid) + sum(map(int, _stat(pid)[13:15])) / _TICKS
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it has just gone
-            if int(_stat(int(folder.name))[1]) == pid:
-                used += cpu_seconds(int(folder.name))
-    return used
+    while True:
+        gone, used = _cpu_seconds_of_the_gone(pid), cpu_seconds(pid)
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has just gone
+                if int(_stat(int(folder.name))[1]) == pid:
+                    used += cpu_seconds(int(folder.name))
+        if _cpu_seconds_of_the_gone(pid) == gone:  # else one went meanwhile, counted or not
+            return used + gone
+
+
+def _cpu_seconds_of_the_gone(pid: int) -> float:
+    return sum(map(int, _stat(pid)[13:15])) / _TICKS
 
 
 def cpu_seconds_of_machine() -> float:
