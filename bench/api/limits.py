@@ -14,9 +14,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import psycopg
-from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from catalog.api.app import create_app
 from catalog.api.conditional import entity_tag
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from catalog.api.endpoints import State
 
 
-def constant(conninfo: str) -> Starlette:
+def constant(conninfo: str) -> Router:
     """An application that knows one answer."""
     with psycopg.connect(conninfo) as connection:
         [body] = connection.execute(plain_queries.AUTHORS).fetchone() or [""]
@@ -38,10 +37,10 @@ def constant(conninfo: str) -> Starlette:
     async def authors(_: Request) -> Response:
         return Response(body.encode(), 200, headers, media_type="application/json")
 
-    return Starlette(routes=[Route("/authors", authors)])
+    return Router(routes=[Route("/authors", authors)])
 
 
-def alone(conninfo: str) -> Starlette:
+def alone(conninfo: str) -> Router:
     """Our application, with a query for each request for books."""
 
     async def books(request: Request[State]) -> Response:
@@ -51,7 +50,7 @@ def alone(conninfo: str) -> Starlette:
         return Response(body, 200, headers, media_type="application/json")
 
     app = create_app(conninfo)
-    app.router.routes.insert(0, Route("/books/{author_id}", books))
+    app.routes.insert(0, Route("/books/{author_id}", books))
     return app
 
 

@@ -7,15 +7,12 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
-from catalog.api import endpoints, health, page
+from catalog.api import endpoints, health, page, problems
 from catalog.api.health import Readiness
-from catalog.api.problems import HANDLERS
 from catalog.api.reading import REQUEST_TIMEOUT, Reader
 
 if TYPE_CHECKING:
@@ -31,7 +28,7 @@ _ALLOW = {"Allow": "GET, HEAD, OPTIONS"}
 
 def create_app(
     conninfo: str, *, timeout: float = REQUEST_TIMEOUT, pending: Pending | None = None
-) -> Starlette:
+) -> Router:
     """The service on one database, which need not be there yet when it starts.
 
     `timeout` is in seconds, and for what a request reads. The service is not ready while
@@ -39,33 +36,45 @@ def create_app(
     """
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+    async def lifespan(_: None) -> AsyncIterator[State]:
         async with Reader(conninfo, timeout) as reader:
             readiness = Readiness(reader, pending)
             yield {"reader": reader, "readiness": readiness}
             readiness.close()
 
-    app = Starlette(routes=_routes(), lifespan=lifespan, exception_handlers=HANDLERS)
     # Each list has one address; "/authors/" is none.
-    app.router.redirect_slashes = False
-    return app
+    return Router(_routes(), redirect_slashes=False, default=_no_address, lifespan=lifespan)
 
 
 class _Address(Route):
-    """What is read at one address, which says so to whoever asks.
+    """What is read at one address, which says so to whoever asks, and what its errors become.
 
-    Its errors become answers in one place, around all of them; Starlette's own routes look out for
-    them once more.
+    Nothing is answered before the endpoint has returned. So its errors are met here, once, and not
+    by the three layers that a `Starlette` puts around a request, and their watch over its answer.
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "OPTIONS":
-            await Response(None, HTTPStatus.NO_CONTENT, _ALLOW)(scope, receive, send)
-        elif scope["method"] in ("GET", "HEAD"):
-            response = await self.endpoint(Request(scope, receive, send))
-            await response(scope, receive, send)
-        else:
-            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers=_ALLOW)
+        request: Request[State] = Request(scope, receive, send)
+        try:
+            response = await self._respond(request)
+        except problems.FORESEEN as exc:
+            response = problems.answer(request, exc)
+        except Exception:
+            await problems.unforeseen(request)(scope, receive, send)
+            raise  # for the server, which logs it with its traceback, and hangs up
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request[State]) -> Response:
+        if request.method == "OPTIONS":
+            return Response(None, HTTPStatus.NO_CONTENT, _ALLOW)
+        if request.method not in ("GET", "HEAD"):
+            return problems.method_not_allowed(request, _ALLOW)
+        response: Response = await self.endpoint(request)
+        return response
+
+
+async def _no_address(scope: Scope, receive: Receive, send: Send) -> None:
+    await problems.not_found(Request(scope))(scope, receive, send)
 
 
 def _routes() -> list[Route]:

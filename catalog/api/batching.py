@@ -92,11 +92,9 @@ class Batch(Generic[Key, Value]):
         """Whether to wait for more would spare little."""
         return len(self._waiting) >= ENOUGH
 
-    def join(self, key: Key) -> Future[Value]:
+    def join(self, key: Key, future: Future[Value]) -> None:
         """Wait for a key; only before the batch is sent."""
-        future: Future[Value] = get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
-        return future
 
     def leave(self, key: Key, future: Future[Value]) -> None:
         """Wait no longer. The others do; the last one to leave takes the query along."""
@@ -156,6 +154,8 @@ class Batcher(Generic[Key, Value]):
         """`timeout` is in seconds, and for each request."""
         self._read = read
         self._timeout = timeout
+        # To ask for it each time is a system call before Python 3.12.
+        self._loop = get_running_loop()
         self._waiting = 0
         """How many requests do."""
         self._to_send = deque[Batch[Key, Value]]()
@@ -182,11 +182,12 @@ class Batcher(Generic[Key, Value]):
         if not self._to_send or not self._to_send[-1].has_room_for(key):
             self._to_send.append(Batch())
         batch = self._to_send[-1]
-        future = batch.join(key)
+        future: Future[Value] = self._loop.create_future()
+        batch.join(key, future)
         self._send_soon()
         self._waiting += 1
         # asyncio's own `timeout` takes thrice as long to set up, and this is done very often.
-        timer = get_running_loop().call_later(self._timeout, _give_up, future)
+        timer = self._loop.call_later(self._timeout, _give_up, future)
         try:
             return await _wait(batch, key, future)
         finally:
@@ -196,7 +197,8 @@ class Batcher(Generic[Key, Value]):
     async def get_alone(self, key: Key, read: Read[Key, Value]) -> Value:
         """The value of a key, from a query that is for this caller alone, and is sent at once."""
         batch: Batch[Key, Value] = Batch()
-        future = batch.join(key)
+        future: Future[Value] = self._loop.create_future()
+        batch.join(key, future)
         self._send(batch, read, lambda: None)
         return await _wait(batch, key, future)
 
@@ -212,17 +214,17 @@ class Batcher(Generic[Key, Value]):
         """Send what may go, but what else this turn of the loop brings comes along."""
         if not self._is_soon:
             self._is_soon = True
-            get_running_loop().call_soon(self._send_what_may_go)
+            self._loop.call_soon(self._send_what_may_go)
 
     def _send_what_may_go(self) -> None:
         self._is_soon = False
         while self._to_send and self._in_flight < MOST_BATCHES:
-            now = get_running_loop().time()
+            now = self._loop.time()
             may_wait = self._in_flight and not self._to_send[0].has_enough()
             wait = self._sent + self._pace - now if may_wait else 0
             if wait > 0:
                 if self._timer is None:
-                    self._timer = get_running_loop().call_later(wait, self._on_timer)
+                    self._timer = self._loop.call_later(wait, self._on_timer)
                 return
             batch = self._to_send.popleft()
             if batch.keys:  # not, if all have left

@@ -7,10 +7,10 @@ from importlib import resources
 from typing import TYPE_CHECKING, TypedDict
 
 import psycopg
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from catalog.api import conditional, parameters, queries
+from catalog.api.problems import not_found
 from catalog.api.responses import StreamedList, tagged
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def author(request: Request[State]) -> Response:
     if author_id is not None:
         body = await request.state["reader"].read(queries.AUTHOR, [author_id])
     if not body:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no author with this id.")
+        return not_found(request, "There is no author with this id.")
     return _data(request, body)
 
 

@@ -68,6 +68,7 @@ class Lists(Generic[Key]):
         self._streams = streams
         self._batcher: Batcher[Key, Found] = Batcher(self._read, timeout)
         self._timeout = timeout
+        self._loop = get_running_loop()
 
     async def get(self, key: Key) -> bytes | Stream:
         """A list as a whole, or one that is long as a stream, which the caller has to close.
@@ -77,7 +78,7 @@ class Lists(Generic[Key]):
             TimeoutError: There is no answer in time.
             psycopg.Error: The server refuses the query.
         """
-        deadline = get_running_loop().time() + self._timeout
+        deadline = self._loop.time() + self._timeout
         found = await self._batcher.get(key)
         while True:
             if isinstance(found, bytes):

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from catalog.api.batching import TooManyWaiting
@@ -20,7 +19,7 @@ from catalog.api.streaming import TooManyStreams
 from catalog.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from starlette.requests import Request
 
@@ -28,10 +27,8 @@ RETRY_AFTER = 1  # seconds; a database that restarts or wakes up is back within 
 
 NO_ANSWER = "The database does not answer at the moment."
 
-_DETAILS = {
-    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-    HTTPStatus.METHOD_NOT_ALLOWED: "This address does not take that method.",
-}
+FORESEEN = (Refused, DatabaseUnavailable, psycopg.errors.UndefinedTable)
+"""The errors in which a request may end, and for which there is an answer."""
 
 
 def document(status: int, detail: str, request_id: str | None = None) -> bytes:
@@ -61,47 +58,34 @@ def try_again(request: Request[Any], detail: str) -> Response:
     return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 
-async def _refused(request: Request, exc: Exception) -> Response:
-    # Raised by an endpoint with a detail of its own, or by Starlette's routing without one.
-    assert isinstance(exc, HTTPException)  # noqa: S101
-    status = HTTPStatus(exc.status_code)
-    detail = exc.detail if exc.detail != status.phrase else _DETAILS.get(status, status.description)
-    return problem(request, status, detail, exc.headers)
+def not_found(request: Request[Any], detail: str = "There is nothing at this address.") -> Response:
+    """The answer to a request for what is not there."""
+    return problem(request, HTTPStatus.NOT_FOUND, detail)
 
 
-async def _meaningless(request: Request, exc: Exception) -> Response:
-    return problem(request, HTTPStatus.BAD_REQUEST, str(exc))
+def method_not_allowed(request: Request[Any], headers: Mapping[str, str]) -> Response:
+    """The answer to a request to do something else than read."""
+    detail = "This address does not take that method."
+    return problem(request, HTTPStatus.METHOD_NOT_ALLOWED, detail, headers)
 
 
-async def _unavailable(request: Request, _exc: Exception) -> Response:
-    return try_again(request, NO_ANSWER)
-
-
-async def _too_many(request: Request, _exc: Exception) -> Response:
-    return try_again(request, "Too many long lists are being read; try again.")
-
-
-async def _overloaded(request: Request, _exc: Exception) -> Response:
-    return try_again(request, "More is asked than can be answered; try again.")
-
-
-async def _not_migrated(request: Request, _exc: Exception) -> Response:
-    return try_again(request, "The catalog's tables are not there yet.")
-
-
-async def _unforeseen(request: Request, _exc: Exception) -> Response:
-    # The exception goes on to the server, which logs it with its traceback and hangs up; told so,
-    # the client does not send its next request into the void.
+def unforeseen(request: Request[Any]) -> Response:
+    """The answer to a request that failed for a reason that is none of the client's."""
+    # The server hangs up; told so, the client does not send its next request into the void.
     detail, headers = "Something went wrong here.", {"Connection": "close"}
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers)
 
 
-HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-    HTTPException: _refused,
-    Refused: _meaningless,
-    DatabaseUnavailable: _unavailable,
-    TooManyStreams: _too_many,
-    TooManyWaiting: _overloaded,
-    psycopg.errors.UndefinedTable: _not_migrated,
-    Exception: _unforeseen,
-}
+def answer(request: Request[Any], exc: Exception) -> Response:
+    """The answer to a request that ended in one of the errors that are `FORESEEN`."""
+    match exc:
+        case Refused():
+            return problem(request, HTTPStatus.BAD_REQUEST, str(exc))
+        case TooManyStreams():
+            return try_again(request, "Too many long lists are being read; try again.")
+        case TooManyWaiting():
+            return try_again(request, "More is asked than can be answered; try again.")
+        case DatabaseUnavailable():
+            return try_again(request, NO_ANSWER)
+        case _:
+            return try_again(request, "The catalog's tables are not there yet.")

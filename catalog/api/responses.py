@@ -27,10 +27,31 @@ def tagged(
     request: Request[Any], body: bytes, media_type: str, tag: str, headers: Mapping[str, str]
 ) -> Response:
     """The body with its tag, or only the tag for a client that has it."""
-    headers = {"ETag": tag, **headers}
     if is_unchanged(request.scope["headers"], tag):
-        return Response(None, HTTPStatus.NOT_MODIFIED, headers)
-    return Response(body, HTTPStatus.OK, headers, media_type=media_type)
+        return Response(None, HTTPStatus.NOT_MODIFIED, {"ETag": tag, **headers})
+    return _Whole(
+        body,
+        [
+            (b"etag", tag.encode()),
+            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
+            (b"content-length", b"%d" % len(body)),
+            (b"content-type", media_type.encode()),
+        ],
+    )
+
+
+class _Whole(Response):
+    """Bytes with headers as they are sent.
+
+    Nearly every answer is one, and to let Starlette find out about its length and type is a
+    fortieth of all the work for it.
+    """
+
+    def __init__(self, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status_code = HTTPStatus.OK
+        self.body = body
+        self.raw_headers = headers
+        self.background = None
 
 
 class StreamedList(StreamingResponse):

@@ -32,7 +32,7 @@ WORDS = {
     **dict.fromkeys(("DatabaseUnavailable", "ScratchUnavailable"), 0),
     **dict.fromkeys(("ArgumentTypeError", "Refused", "StreamBroken", "ValueError"), 0),
     **dict.fromkeys(("_unavailable", "_try_again", "_say", "_refuse"), 0),
-    **dict.fromkeys(("FileProblem", "_problem_at", "PostgresReport", "HTTPException"), 1),
+    **dict.fromkeys(("FileProblem", "_problem_at", "PostgresReport"), 1),
     **dict.fromkeys(("LedgerUnusable", "_unclear"), 2),
 }
 # Of these only the words of errors count. The others are those of `--help`; of what `plan` says,

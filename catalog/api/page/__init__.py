@@ -6,15 +6,14 @@ policy forbids (inline scripts and styles, other hosts) they do not do.
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 
 from catalog.api.conditional import entity_tag
 from catalog.api.page.preference import prefers_html
+from catalog.api.problems import not_found
 from catalog.api.responses import tagged
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 GREETING = "Hello World! This is a book catalog."
 
 _MEDIA_TYPES = {
-    "html": "text/html",
-    "css": "text/css",
-    "js": "text/javascript",
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
 _HEADERS = {
@@ -61,7 +60,7 @@ async def file(request: Request[Any]) -> Response:
     """`GET /page/{name}`: what belongs to the page."""
     name = request.path_params["name"]
     if name not in FILES:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
+        return not_found(request)
     return _file(request, name, {})
 
 
