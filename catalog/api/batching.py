@@ -27,19 +27,20 @@ MOST_KEYS = 100
 MOST_BATCHES = 10
 """… in flight, of one kind: as many as the pool has connections."""
 
-ENOUGH = 32
-"""Keys with which a batch waits no longer: by so many, what a query costs is well shared."""
+ENOUGH = 24
+"""Keys with which a batch waits no longer, nor for more of them while another one could be sent:
+by so many, what a query costs is well shared."""
 
 MOST_WAITING = 2 * MOST_BATCHES * MOST_KEYS
 """Requests of one kind that wait at the same time: as many as would have room in the batches in
 flight, and in as many again. Who is let in waits for three rounds of queries at the most, be the
 database as slow as it may; whoever else comes is better off trying again."""
 
-PACE = 0.005
+PACE = 0.002
 """Seconds between two smaller batches while the first is in flight.
 
 Where Postgres answers sooner, there is one at a time: more would only be smaller. Where it is 20 ms
-away, there are about four. And a batch that is stuck holds nobody else up for longer than this.
+away, there are ten. And a batch that is stuck holds nobody else up for longer than this.
 """
 
 
@@ -84,13 +85,10 @@ class Batch(Generic[Key, Value]):
             if not future.done():
                 future.set_exception(exc)
 
-    def has_room_for(self, key: Key) -> bool:
-        """Whether somebody may join for this key."""
-        return key in self._waiting or len(self._waiting) < MOST_KEYS
-
-    def has_enough(self) -> bool:
-        """Whether to wait for more would spare little."""
-        return len(self._waiting) >= ENOUGH
+    @property
+    def size(self) -> int:
+        """How many keys somebody waits for."""
+        return len(self._waiting)
 
     def join(self, key: Key, future: Future[Value]) -> None:
         """Wait for a key; only before the batch is sent."""
@@ -179,9 +177,7 @@ class Batcher(Generic[Key, Value]):
         """
         if self._waiting >= MOST_WAITING:
             raise TooManyWaiting(MOST_WAITING)
-        if not self._to_send or not self._to_send[-1].has_room_for(key):
-            self._to_send.append(Batch())
-        batch = self._to_send[-1]
+        batch = self._batch_for(key)
         future: Future[Value] = self._loop.create_future()
         batch.join(key, future)
         self._send_soon()
@@ -210,6 +206,17 @@ class Batcher(Generic[Key, Value]):
             batch.cancel()
         await gather(*self._at_work, return_exceptions=True)
 
+    def _batch_for(self, key: Key) -> Batch[Key, Value]:
+        """The batch to join: one that is not sent yet."""
+        for batch in self._to_send:
+            if batch.is_wanted(key):
+                return batch
+        # Two are answered sooner than one that is twice as large, if they can travel side by side.
+        most = ENOUGH if len(self._to_send) + self._in_flight < MOST_BATCHES else MOST_KEYS
+        if not self._to_send or self._to_send[-1].size >= most:
+            self._to_send.append(Batch())
+        return self._to_send[-1]
+
     def _send_soon(self) -> None:
         """Send what may go, but what else this turn of the loop brings comes along."""
         if not self._is_soon:
@@ -220,7 +227,7 @@ class Batcher(Generic[Key, Value]):
         self._is_soon = False
         while self._to_send and self._in_flight < MOST_BATCHES:
             now = self._loop.time()
-            may_wait = self._in_flight and not self._to_send[0].has_enough()
+            may_wait = self._in_flight and self._to_send[0].size < ENOUGH
             wait = self._sent + self._pace - now if may_wait else 0
             if wait > 0:
                 if self._timer is None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from catalog.api import batching
+from catalog.api.batching import ENOUGH
 from catalog.api.reading import Reader
 from tests import plain_queries
 from tests.database.test_api_outages import backends, locked, unlock, wait_until
@@ -147,7 +148,7 @@ def test_all_who_wait_for_a_query_are_one(
         proxy.trips.clear()
         await asyncio.gather(
             *(reader.authors() for _ in range(500)),
-            *(reader.books_of_author(author % 30) for author in range(500)),
+            *(reader.books_of_author(author % ENOUGH) for author in range(500)),
         )
         # One of each kind; what is a Parse instead of a Bind prepares it first.
         assert sum(trip.text[0] in "BP" for trip in proxy.trips) == 2
