@@ -11,6 +11,7 @@ import argparse
 import importlib
 import os
 import shutil
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -22,7 +23,7 @@ from bench.packages import SOURCES, installed
 from bench.progress import say
 
 PARTS = ("api", "growth", "runner", "faults")
-NEEDED = {"node": "nodejs", "npm": "npm", "wrk": "wrk", "pgbouncer": "pgbouncer"}
+NEEDED = {"git": "git", "node": "nodejs", "npm": "npm", "wrk": "wrk", "pgbouncer": "pgbouncer"}
 
 
 def main() -> None:
@@ -37,8 +38,9 @@ def main() -> None:
     lacking = sorted(package for tool, package in NEEDED.items() if not shutil.which(tool))
     if lacking:
         sys.exit(f"bench/run needs more than is here: apt-get install {' '.join(lacking)}")
-    for source in (*SOURCES, report.DRAWING):
-        installed(source)
+    if not options.only:  # what one part needs, it sets up itself
+        for source in (*SOURCES, report.DRAWING):
+            installed(source)
     facts = machine.facts()
     kept = {section.name: section for section in results.load(report.RECORD)}
     for name in [options.only] if options.only else PARTS:
@@ -50,9 +52,8 @@ def main() -> None:
             "Day": f"{datetime.now(UTC):%Y-%m-%d}",
             "Minutes": f"{(time.monotonic() - began) / 60:.1f}",
         }
-        if (earlier := kept.get(name)) and earlier.machine["Run"] == how["Run"]:
-            how["Agreement"] = agreement(section.ratios, earlier.ratios)
-        kept[name] = replace(section, machine={**how, **facts})
+        section = replace(section, machine={**how, **facts})
+        kept[name] = replace(section, agreement=agreement(section, kept.get(name)))
         # What took long is kept, should the next part fail.
         results.save([kept[part] for part in PARTS if part in kept], report.RECORD)
     report.write()
@@ -61,4 +62,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Ended in whatever way, it ends the servers that it started.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("bench/run was interrupted; what was found so far is in bench/results.json")

@@ -1,17 +1,29 @@
-"""Whether two runs agree: every ratio within a fifth."""
+"""Whether two runs on one machine agree: every ratio within a fifth."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.results import Section
 
 WITHIN = 0.2
 
 
-def agreement(ratios: dict[str, float], earlier: dict[str, float]) -> str:
-    """Say how many of the ratios that both runs have agree, and which do not."""
-    both = sorted(ratios.keys() & earlier.keys())
-    apart = [name for name in both if not _agree(ratios[name], earlier[name])]
-    said = f"{len(both) - len(apart)} of {len(both)} ratios within {WITHIN:.0%} of the run before"
-    told = (f"{name} {ratios[name]:.2f}, then {earlier[name]:.2f}" for name in apart)
-    return said + "".join(f"; {one}" for one in told)
+def agreement(now: Section, before: Section | None) -> str:
+    """Say how many of the ratios that both have agree, and which do not; nothing of other runs."""
+    alike = ("Run", "Machine")
+    if before is None or [before.machine[name] for name in alike] != [
+        now.machine[name] for name in alike
+    ]:
+        return ""
+    both = sorted(now.ratios.keys() & before.ratios.keys())
+    apart = [name for name in both if not _agree(now.ratios[name], before.ratios[name])]
+    told = (f"; {name} {now.ratios[name]:.2f}, before {before.ratios[name]:.2f}" for name in apart)
+    return (
+        f"{len(both) - len(apart)} of {len(both)} ratios are within {WITHIN:.0%} of the run before,"
+        f" at {before.machine['Commit']}{''.join(told)}"
+    )
 
 
 def _agree(one: float, other: float) -> bool:

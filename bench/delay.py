@@ -8,6 +8,7 @@ listens on Postgres' socket in the first folder, and stands for the one in the s
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from asyncio import StreamReader, StreamWriter
 from pathlib import Path
@@ -40,4 +41,5 @@ async def serve(folder: Path, server: Path, round_trip: float) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with who started it
     uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])))

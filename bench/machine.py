@@ -26,7 +26,7 @@ def facts() -> dict[str, str]:
     """The machine, Postgres and its settings, and the versions of all that is measured."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
-        "Commit": _said(["git", "-C", str(ROOT), "describe", "--always", "--dirty"]),
+        "Commit": _commit(),
         "Machine": f"{_processor()}, {os.cpu_count()} cores, {pages / 2**30:.0f} GiB, "
         f"{platform.system()} {platform.release()}",
         "Postgres": _postgres(),
@@ -57,7 +57,17 @@ def _postgres() -> str:
             return f"{server.version}, as initdb sets it up: {told}"
 
 
+def _commit() -> str:
+    """The commit, and whether there is more than it has; the results are no part of that."""
+    git = ["git", "-C", str(ROOT)]
+    commit = _said([*git, "rev-parse", "--short", "HEAD"])
+    made = [f":!bench/{name}" for name in ("RESULTS.md", "results.json", "plots")]
+    changed = _said([*git, "status", "--porcelain", "--", ".", *made])
+    return (commit or "unknown") + (" and more" if changed else "")
+
+
 def _said(command: list[str]) -> str:
     # wrk tells its version and fails.
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (done.stdout or done.stderr).strip()
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+    ).stdout.strip()

@@ -46,7 +46,8 @@ def installed(source: Path) -> Path:
         say(f"setting up {source.name}")
         stamp.unlink(missing_ok=True)
         for command in _INSTALL[lock.name]:
-            subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)
+            if subprocess.run(command, cwd=folder, check=False, stdout=sys.stderr).returncode:
+                sys.exit(f"setting up {source.name} failed, see above; bench/run tries it again")
         shutil.copy(lock, stamp)
     return folder
 

@@ -61,6 +61,15 @@ def _verdict(sections: list[Section]) -> Iterator[str]:
     else:
         yield f"All {len(targets)} targets hold."
     yield ""
+    if quick := [section.name for section in sections if section.machine["Run"] == "quick"]:
+        yield (
+            f"A quick run ({', '.join(quick)}): what takes long was left out, and the targets that"
+            " need it are not among these."
+        )
+        yield ""
+    if agreements := [section for section in sections if section.agreement]:
+        yield from (f"- {section.name}: {section.agreement}" for section in agreements)
+        yield ""
     yield from _rows(
         ["target", "wanted", "measured"],
         [

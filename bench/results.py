@@ -85,11 +85,15 @@ class Section:
     """Theirs to ours or ours to theirs, by what is compared: what two runs have to agree on."""
     machine: dict[str, str] = field(default_factory=dict)
     """When and where it ran, and how long."""
+    agreement: str = ""
+    """How far it agrees with the run before, in words."""
 
 
 def save(sections: list[Section], file: Path) -> None:
-    """Write them down."""
-    file.write_text(json.dumps([asdict(section) for section in sections], indent=1) + "\n")
+    """Write them down, wholly or not at all."""
+    unfinished = file.with_suffix(".new")
+    unfinished.write_text(json.dumps([asdict(section) for section in sections], indent=1) + "\n")
+    unfinished.replace(file)
 
 
 def load(file: Path) -> list[Section]:

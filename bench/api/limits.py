@@ -14,30 +14,34 @@ import sys
 from typing import TYPE_CHECKING
 
 import psycopg
-from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Router
 
-from catalog.api.app import create_app
+from catalog.api.app import Address, create_app
 from catalog.api.conditional import entity_tag
+from catalog.api.responses import tagged
 from catalog.serve import serve
 from tests import plain_queries
 
 if TYPE_CHECKING:
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from catalog.api.endpoints import State
+
+_CACHING = {"Cache-Control": "no-cache"}
 
 
 def constant(conninfo: str) -> Router:
     """An application that knows one answer."""
     with psycopg.connect(conninfo) as connection:
-        [body] = connection.execute(plain_queries.AUTHORS).fetchone() or [""]
-    headers = {"ETag": entity_tag(body.encode()), "Cache-Control": "no-cache"}
+        [text] = connection.execute(plain_queries.AUTHORS).fetchone() or [""]
+    body = text.encode()
+    tag = entity_tag(body)
 
-    async def authors(_: Request) -> Response:
-        return Response(body.encode(), 200, headers, media_type="application/json")
+    async def authors(request: Request[State]) -> Response:
+        return tagged(request, body, "application/json", tag, _CACHING)
 
-    return Router(routes=[Route("/authors", authors)])
+    return Router(routes=[Address("/authors", authors)])
 
 
 def alone(conninfo: str) -> Router:
@@ -46,11 +50,10 @@ def alone(conninfo: str) -> Router:
     async def books(request: Request[State]) -> Response:
         author_id = int(request.path_params["author_id"])
         body = await request.state["reader"].read(plain_queries.BOOKS_OF_AUTHOR, [author_id])
-        headers = {"ETag": entity_tag(body), "Cache-Control": "no-cache"}
-        return Response(body, 200, headers, media_type="application/json")
+        return tagged(request, body, "application/json", entity_tag(body), _CACHING)
 
     app = create_app(conninfo)
-    app.routes.insert(0, Route("/books/{author_id}", books))
+    app.routes.insert(0, Address("/books/{author_id}", books))
     return app
 
 

@@ -26,7 +26,8 @@ load, servers and Postgres share the machine. Before each scenario the servers a
 answers are compared (the same bytes; those of FastAPI with their times cut to milliseconds). Then
 they take turns, round by round: medians, with the extremes, and ratios of rounds that lie side by
 side. Latencies are left out where some wait for longer than a round takes. Pools as each project
-recommends: Sequelize's of 5, pg's of 10, asyncpg's of 10, ours of 10. The database that is 20 ms
+recommends: Sequelize's of 5, pg's of 10, asyncpg's of 10, ours of 10. The second query of FastAPI's
+is asyncpg's own: it resets each connection that goes back to the pool. The database that is 20 ms
 away has a process before it that delays each way by 10."""
 
 _LIMITS = """\
@@ -132,9 +133,9 @@ def _panels(unit: str, what: str, found: Iterable[tuple[Scenario, Found]]) -> li
             scenario.title,
             unit,
             {
-                _TITLES[name]: median(getattr(sample, what) for sample in samples)
+                _TITLES[name]: median(known)
                 for name, samples in one.samples.items()
-                if getattr(samples[0], what) is not None
+                if (known := [got for each in samples if (got := getattr(each, what)) is not None])
             },
         )
         for scenario, one in found

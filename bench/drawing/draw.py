@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+from matplotlib.transforms import blended_transform_factory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +71,7 @@ def bars(picture: dict[str, Any]) -> Figure:
     panels = picture["panels"]
     heights = [len(panel["bars"]) + 1.6 for panel in panels]
     figure = Figure(figsize=(7.4, 0.27 * sum(heights) + 0.5), layout="constrained")
-    figure.suptitle(picture["title"], fontsize=12, x=0.01, ha="left")
+    figure.suptitle(plain(picture["title"]), fontsize=12, x=0.01, ha="left")
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
     for panel, [place] in zip(panels, axes, strict=True):
         panel_of_bars(place, panel)
@@ -78,11 +80,14 @@ def bars(picture: dict[str, Any]) -> Figure:
 
 def panel_of_bars(axes: Axes, panel: dict[str, Any]) -> None:
     """One bar for each, with its figure behind it."""
-    names, values = list(panel["bars"]), list(panel["bars"].values())
+    names, values = [plain(name) for name in panel["bars"]], list(panel["bars"].values())
     colours = [ACCENT if name == OURS else FAINT for name in names]
     drawn = axes.barh(names, values, color=colours, height=0.72)
     axes.bar_label(drawn, [figure(value) for value in values], padding=4)
-    axes.set_title(f"{panel['title']}, {panel['unit']}")
+    axes.set_title(" ")  # room for one that begins at the edge of the picture
+    at = blended_transform_factory(axes.figure.transFigure, axes.transAxes)
+    text = plain(f"{panel['title']}, {panel['unit']}")
+    axes.text(0.013, 1.02, text, transform=at, fontsize=9, va="bottom").set_in_layout(False)
     axes.invert_yaxis()
     axes.set_xlim(0, max(values) * 1.12)
     axes.xaxis.set_visible(False)
@@ -94,7 +99,7 @@ def panel_of_bars(axes: Axes, panel: dict[str, Any]) -> None:
 def lines(picture: dict[str, Any]) -> Figure:
     """Lines over two logarithmic axes, with their names beside their ends."""
     figure = Figure(figsize=(7.4, 4.2), layout="constrained")
-    figure.suptitle(picture["title"], fontsize=12, x=0.01, ha="left")
+    figure.suptitle(plain(picture["title"]), fontsize=12, x=0.01, ha="left")
     axes = figure.subplots()
     colours = iter(OTHERS)
     for name, points in picture["lines"].items():
@@ -102,12 +107,18 @@ def lines(picture: dict[str, Any]) -> Figure:
         x, y = zip(*points, strict=True)
         axes.plot(x, y, marker="o", markersize=4, color=colour, linewidth=width, label=name)
     axes.set(xscale="log", yscale="log", xlabel=picture["x"], ylabel=picture["y"])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: figure_of_axis(value))
         axis.set_minor_formatter("")
     axes.grid(color=FAINT, alpha=0.3, linewidth=0.6)
     axes.legend(loc="upper left")
     return figure
+
+
+def plain(text: str) -> str:
+    """Without Markdown."""
+    return text.replace("`", "")
 
 
 def figure(value: float) -> str:
@@ -135,7 +146,7 @@ def save(drawn: Figure, picture: dict[str, Any], folder: Path) -> None:
         f"<style>:root {{{' '.join(light)}}}\n"
         f"@media (prefers-color-scheme: dark) {{:root {{{' '.join(dark)}}}}}</style>"
     )
-    head = f"<title>{picture['title']}</title>\n {style}\n <defs>"
+    head = f"<title>{plain(picture['title'])}</title>\n {style}\n <defs>"
     svg = svg.replace("'DejaVu Sans'", FONTS).replace("<defs>", head, 1)
     (folder / f"{picture['name']}.svg").write_text(svg)
 

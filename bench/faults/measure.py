@@ -11,7 +11,7 @@ from bench.faults import crowds, kills, mistakes, waits
 from bench.faults.ground import Ground, ground
 from bench.progress import say
 from bench.results import Section, Target
-from bench.tools import TOOLS
+from bench.tools import TOOLS, VARIANTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,8 @@ _HOW = (
 
 def measure(*, quick: bool) -> Section:
     """Try everything on every tool."""
-    tools = [tool for name, tool in TOOLS.items() if name != "psql"]
+    left_out = {"psql", *(VARIANTS if quick else ())}
+    tools = [tool for name, tool in TOOLS.items() if name not in left_out]
     for tool in tools:
         tool.set_up()
     with ground() as place:

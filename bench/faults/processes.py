@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 LIMIT = 60.0
 """Seconds in which each command has to come to an end."""
 
-_COMPLAINT = re.compile("error", re.IGNORECASE)
+# Not one that announces what is said in the next line.
+_COMPLAINT = re.compile("error(?!.*:$)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
 
 

@@ -137,7 +137,8 @@ def waits(*, quick: bool) -> list[Scenario]:
             "A table is altered that somebody reads for long",
             f"A transaction that has read a table stays open for {seconds:.0f} s after `up` began"
             " to wait for it with ALTER TABLE; meanwhile somebody else SELECTs from the table every"
-            " 50 ms.",
+            " 50 ms. Who does not give way holds it up for as long as the other one reads; a"
+            " migration may set a lock_timeout itself.",
             [LONGEST, IN_ALL, APPLIED],
             1 if quick else 3,
             partial(_lock_queue, seconds),

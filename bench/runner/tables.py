@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.figures import spread
 from bench.results import Table
 from bench.runner.rounds import OURS
 from bench.runner.trial import STEPS
@@ -53,7 +54,9 @@ def table_of_times(outcome: Outcome) -> Table:
             f"{median(cost.memory for cost in costs['up']):.0f}",
         ]
         rows.append(row)
-    return Table(outcome.scenario.title, header, rows)
+    times = outcome.scenario.rounds
+    title = f"{outcome.scenario.title}, {times} round{'s' * (times > 1)}"
+    return Table(title, header, rows)
 
 
 def table_of_trips(few: dict[str, dict[str, Trips]], many: dict[str, dict[str, Trips]]) -> Table:
@@ -79,7 +82,7 @@ def _seconds(outcome: Outcome, tool: str, step: str) -> str:
     seconds = outcome.seconds(tool, step)
     if not seconds:
         return _NONE
-    text = f"{median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
+    text = spread(seconds, 2) if len(seconds) > 1 else f"{seconds[0]:.2f}"
     back = outcome.scenario.back.get(tool)
     return f"{text} for {back} of them" if step == "down" and back else text
 

@@ -57,6 +57,19 @@ class NodePgMigrate(Tool):
         return {"DATABASE_URL": url(conninfo, "postgres")}
 
 
+class NodePgMigrateWaiting(NodePgMigrate):
+    """The same, told to wait for its lock."""
+
+    name = "node-pg-migrate-wait"
+    title = "node-pg-migrate that waits"
+    manner = "the same with `--advisory-lock-mode wait`"
+
+    def command(self, folder: Path, action: Action, count: int = 1) -> list[str] | None:
+        """The same with that option."""
+        command = super().command(folder, action, count)
+        return [*command, "--advisory-lock-mode", "wait"] if command else None
+
+
 def _function(name: str, text: str) -> str:
     calls = "".join(f"  pgm.sql({json.dumps(statement.text)});\n" for statement in split(text))
     return f"exports.{name} = (pgm) => {{\n  pgm.noTransaction();\n{calls}}};\n"

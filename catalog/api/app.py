@@ -46,7 +46,7 @@ def create_app(
     return Router(_routes(), redirect_slashes=False, default=_no_address, lifespan=lifespan)
 
 
-class _Address(Route):
+class Address(Route):
     """What is read at one address, which says so to whoever asks, and what its errors become.
 
     Nothing is answered before the endpoint has returned. So its errors are met here, once, and not
@@ -54,6 +54,7 @@ class _Address(Route):
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, whatever becomes of it."""
         request: Request[State] = Request(scope, receive, send)
         try:
             response = await self._respond(request)
@@ -80,15 +81,15 @@ async def _no_address(scope: Scope, receive: Receive, send: Send) -> None:
 def _routes() -> list[Route]:
     routes: list[Route] = [
         # They are tried in this order.
-        _Address("/books/{author_id}", endpoints.books_of_author),
-        _Address("/authors", endpoints.authors),
-        _Address("/authors/{author_id}", endpoints.author),
-        _Address("/search", endpoints.search),
-        _Address("/", page.page_or_greeting),
-        _Address("/page/{name}", page.file),
-        _Address("/openapi.json", endpoints.description),
-        _Address("/livez", health.livez),
-        _Address("/readyz", health.readyz),
+        Address("/books/{author_id}", endpoints.books_of_author),
+        Address("/authors", endpoints.authors),
+        Address("/authors/{author_id}", endpoints.author),
+        Address("/search", endpoints.search),
+        Address("/", page.page_or_greeting),
+        Address("/page/{name}", page.file),
+        Address("/openapi.json", endpoints.description),
+        Address("/livez", health.livez),
+        Address("/readyz", health.readyz),
     ]
     for route in routes:
         # Starlette ends its patterns with "$", which lets a line feed follow: "/authors%0A".

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def section(name: str, *targets: Target, day: str = "2026-11-25") -> Section:
+def section(
+    name: str,
+    *targets: Target,
+    day: str = "2026-11-25",
+    ratios: dict[str, float] | None = None,
+) -> Section:
     return Section(
         name,
         name.title(),
@@ -22,7 +28,8 @@ def section(name: str, *targets: Target, day: str = "2026-11-25") -> Section:
         [Table("Times", ["", "s"], [["this project", "1"]], ["A note."])],
         bars=[Bars(name, "Seconds", [Panel("All", "s", {"this project": 1.0})])],
         targets=list(targets),
-        machine={"Day": day, "Postgres": "18"},
+        machine={"Run": "whole", "Machine": "A", "Commit": "abc", "Day": day, "Postgres": "18"},
+        ratios=ratios or {},
     )
 
 
@@ -56,12 +63,23 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [(1.0, 1.2), (1.2, 1.0), (5.0, 5.9)])
 def test_ratios_within_a_fifth_agree(one: float, other: float) -> None:
-    assert agreement({"up": one}, {"up": other}) == "1 of 1 ratios within 20% of the run before"
+    said = agreement(section("api", ratios={"up": one}), section("api", ratios={"up": other}))
+    assert said == "1 of 1 ratios are within 20% of the run before, at abc"
 
 
 def test_ratios_further_apart_are_named() -> None:
-    said = agreement({"up": 1.0, "down": 2.0, "new": 1.0}, {"up": 1.21, "down": 2.1})
-    assert said == "1 of 2 ratios within 20% of the run before; up 1.00, then 1.21"
+    now = section("api", ratios={"up": 1.0, "down": 2.0, "new": 1.0})
+    before = section("api", ratios={"up": 1.21, "down": 2.1})
+    assert agreement(now, before) == (
+        "1 of 2 ratios are within 20% of the run before, at abc; up 1.00, before 1.21"
+    )
+
+
+def test_a_run_elsewhere_is_not_compared() -> None:
+    now = section("api", ratios={"up": 1.0})
+    elsewhere = replace(now, machine={**now.machine, "Machine": "B"})
+    assert agreement(now, elsewhere) == ""
+    assert agreement(now, None) == ""
 
 
 def test_the_report_is_what_the_record_says() -> None:
