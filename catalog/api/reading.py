@@ -43,11 +43,13 @@ _NEXT_HOST = 3  # for a host to be connected to, where the connection string nam
 # What the connection string says of these comes first.
 _PARAMETERS: Mapping[str, int] = {
     "connect_timeout": 10,  # seconds; a database that sleeps is seldom longer to wake
-    # A network that swallows packets looks like a server that takes long.
+    # A network that swallows packets looks like a server that takes long. What was sent into it is
+    # sent again for a while: only then the server hears, when the network is back, that a connection
+    # was given up meanwhile, and does not keep it.
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,  # milliseconds
+    "tcp_user_timeout": 30_000,  # milliseconds
 }
 
 _POOL_SIZE = 10  # connections; Neon's smallest compute has a hundred for everybody

@@ -57,10 +57,10 @@ def test_the_columns_of_both_tables_are_told() -> None:
 @pytest.mark.parametrize(
     ("words", "true"),
     [
-        ("At most 100 keys", batching.MOST_KEYS == 100),
-        ("10 batches under way", batching.MOST_BATCHES == 10),
-        ("goes after 5 ms", batching.PACE == 0.005),
-        ("or with 32 keys", batching.ENOUGH == 32),
+        ("batches grow, to 100 keys", batching.MOST_KEYS == 100),
+        ("Ten batches may be under way", batching.MOST_BATCHES == 10),
+        ("goes after 2 ms", batching.PACE == 0.002),
+        ("or with 24 keys", batching.ENOUGH == 24),
         ("of more than 256 KB", lists.BUFFERED == 256 * 1024),
         ("in blocks of 64 KB", lists._BLOCK == 64 * 1024),
         ("Eight at once may be; two", streaming.MOST_STREAMS == 8 == reading._POOL_SIZE - 2),
