@@ -44,8 +44,8 @@ _NEXT_HOST = 3  # for a host to be connected to, where the connection string nam
 _PARAMETERS: Mapping[str, int] = {
     "connect_timeout": 10,  # seconds; a database that sleeps is seldom longer to wake
     # A network that swallows packets looks like a server that takes long. What was sent into it is
-    # sent again for a while: only then the server hears, when the network is back, that a connection
-    # was given up meanwhile, and does not keep it.
+    # sent again for a while: only so does the server hear, when the network is back, that a
+    # connection was given up meanwhile, and does not keep it.
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
