@@ -2,7 +2,8 @@
 
 Writes bench/RESULTS.md, its plots in bench/plots, and what both are made of, bench/results.json.
 Needs Debian's packages `nodejs`, `npm`, `wrk` and `pgbouncer`; the peers are installed under
-bench/.cache. Everything runs on loopback. A quick run takes five minutes, a whole one forty.
+bench/.cache. Everything runs on loopback. A quick run takes under five minutes, a
+whole one under forty; to set up takes one more, once.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LIMIT = "psql"
 AT_ONCE = 8
 
-_ROWS_A_ROUND = 100_000  # that are read by several requests, if one has fewer
+_ROWS_A_ROUND = 50_000  # that are read by several requests, if one has fewer
 
 
 @dataclass
