@@ -33,12 +33,12 @@ _AT_ONCE = frozenset({("dbmate", "again"), ("dbmate", "status")})
 TEN = Scenario(
     "10 migrations",
     10,
-    rounds=9,
+    rounds=7,
     tools=_TIMED,
     at_once=_AT_ONCE | {("dbmate", "up"), ("psql", "up"), ("psql", "down")},
 )
 HUNDRED = Scenario(
-    "100 migrations", 100, rounds=7, tools=_TIMED, at_once=_AT_ONCE | {("psql", "down")}
+    "100 migrations", 100, rounds=5, tools=_TIMED, at_once=_AT_ONCE | {("psql", "down")}
 )
 THOUSAND = Scenario(
     "1,000 migrations",
