@@ -15,11 +15,13 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bench.delay import SOCKET
-from catalog.embedded import EmbeddedServer, embedded_bindir
+from bench.server import administer, own_server
 from catalog.settings import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from catalog.embedded import EmbeddedServer
 
 ROUND_TRIP = 0.02
 """Seconds to a database that is far away, and back."""
@@ -66,7 +68,8 @@ class Library:
 
     @contextmanager
     def _made(self, name: str) -> Iterator[psycopg.Connection]:
-        self._administer(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        administer(self._server, create)
         with psycopg.connect(self.conninfo(name), autocommit=True) as connection:
             for script in sorted((ROOT / "sql/migrations").glob("*.up.sql")):
                 connection.execute(script.read_bytes())
@@ -77,8 +80,11 @@ class Library:
     def copy(self, name: str, *, for_whom: str) -> str:
         """Make a copy of a database, in place of the one before, and return its conninfo."""
         copy, template = sql.Identifier(f"for_{for_whom}"), sql.Identifier(name)
-        self._administer(sql.SQL("DROP DATABASE IF EXISTS {}").format(copy))
-        self._administer(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, template))
+        administer(
+            self._server,
+            sql.SQL("DROP DATABASE IF EXISTS {}").format(copy),
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(copy, template),
+        )
         return self.conninfo(f"for_{for_whom}")
 
     def transactions(self, *, for_whom: str) -> int:
@@ -92,18 +98,12 @@ class Library:
         """How to connect to one of its databases."""
         return make_conninfo(self._server.conninfo, dbname=name)
 
-    def _administer(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self._server.conninfo, autocommit=True) as connection:
-            connection.execute(statement)
-
 
 @contextmanager
 def library() -> Iterator[Library]:
     """A server of its own, for as long as it is measured."""
-    with tempfile.TemporaryDirectory(prefix="catalog-bench-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedServer(Path(folder) / "server", bindir=embedded_bindir()) as server:
-            yield Library(server)
+    with own_server() as (server, _):
+        yield Library(server)
 
 
 @contextmanager

@@ -6,14 +6,13 @@ import os
 import platform
 import re
 import subprocess
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
 
 from bench.packages import SOURCES, versions
-from catalog.embedded import EmbeddedServer, embedded_bindir
+from bench.server import own_server
 from catalog.settings import ROOT
 
 _SETTINGS = (
@@ -45,16 +44,11 @@ def _processor() -> str:
 
 
 def _postgres() -> str:
-    with tempfile.TemporaryDirectory(prefix="catalog-bench-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        with (
-            EmbeddedServer(Path(folder) / "server", bindir=embedded_bindir()) as server,
-            psycopg.connect(server.conninfo) as connection,
-        ):
-            query = "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name"
-            settings = connection.execute(query, [list(_SETTINGS)]).fetchall()
-            told = ", ".join(f"{name} {value}" for name, value in settings)
-            return f"{server.version}, as initdb sets it up: {told}"
+    with own_server() as (server, _), psycopg.connect(server.conninfo) as connection:
+        query = "SELECT name, current_setting(name) FROM unnest(%s::text[]) AS name"
+        settings = connection.execute(query, [list(_SETTINGS)]).fetchall()
+        told = ", ".join(f"{name} {value}" for name, value in settings)
+        return f"{server.version}, as initdb sets it up: {told}"
 
 
 def _commit() -> str:

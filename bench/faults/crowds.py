@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -70,7 +67,7 @@ def _of_crowd(case: Case, ends: Sequence[Ended], wanted: Picture) -> Outcome:
         {
             EXITED: (sum(end.ok for end in ends), len(ends)),
             RIGHT: (int(found == wanted), 1),
-            TWICE: (int(any(rows > wanted.rows[name] for name, rows in found.rows.items())), 1),
+            TWICE: (int(found.has_more_rows(wanted)), 1),
             AGAIN: (int(again.ok and case.picture == wanted), 1),
         }
     ).but_said(*(end.complaint for end in ends if not end.ok))
@@ -102,14 +99,6 @@ def _leaves_locks(case: Case) -> bool:
     return False
 
 
-def _pgbouncer() -> str:
-    """Its name and version."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise LookupError("install Debian's package pgbouncer")
-    return subprocess.check_output([program, "--version"], text=True).splitlines()[0]
-
-
 def crowds(*, quick: bool) -> list[Scenario]:
     """All three."""
     size, times = (6, 1) if quick else (16, 3)
@@ -136,7 +125,7 @@ def crowds(*, quick: bool) -> list[Scenario]:
         Scenario(
             "pooled",
             "Through PgBouncer",
-            f"{_pgbouncer()} in transaction mode, with 8 connections: one `up` alone, and on"
+            "PgBouncer in transaction mode, with 8 connections: one `up` alone, and on"
             " another database two at once. A lock is left if it is there"
             f" {_SETTLED:.0f} s later.",
             [ALONE, EXITED, RIGHT, TWICE, LEFT, AGAIN],

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -19,12 +17,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bench.faults.processes import LIMIT, Ended, Started, started
-from catalog.embedded import EmbeddedServer, embedded_bindir
+from bench.server import administer, own_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bench.tools import Action, Migration, Tool
+    from catalog.embedded import EmbeddedServer
 
 _STARTED = 20.0
 """Seconds in which a tool has come to what is waited for."""
@@ -56,6 +56,10 @@ class Picture:
     columns: list[str]
     indexes: dict[str, bool]
     """And whether each is valid."""
+
+    def has_more_rows(self, wanted: Picture) -> bool:
+        """Whether a table has more of them than is wanted: something was done twice."""
+        return any(count > wanted.rows.get(table, 0) for table, count in self.rows.items())
 
 
 def picture_of(conninfo: str) -> Picture:
@@ -203,24 +207,19 @@ class Ground:
     def database(self, name: str) -> Iterator[str]:
         """An empty database, for as long as it is needed."""
         identifier = sql.Identifier(name)
-        self._administer(sql.SQL("CREATE DATABASE {}").format(identifier))
+        administer(self._server, sql.SQL("CREATE DATABASE {}").format(identifier))
         try:
             conninfo = make_conninfo(self._server.conninfo, dbname=name)
             with psycopg.connect(conninfo, autocommit=True) as connection:
                 connection.execute("CREATE SCHEMA app")
             yield conninfo
         finally:
-            self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
-
-    def _administer(self, statement: sql.Composed) -> None:
-        with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            connection.execute(statement)
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            administer(self._server, drop.format(identifier))
 
 
 @contextmanager
 def ground() -> Iterator[Ground]:
     """A server of its own, for as long as faults are tried."""
-    with tempfile.TemporaryDirectory(prefix="catalog-faults-", dir="/tmp") as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedServer(Path(folder) / "server", bindir=embedded_bindir()) as server:
-            yield Ground(server, Path(folder))
+    with own_server() as (server, folder):
+        yield Ground(server, folder)

@@ -107,7 +107,7 @@ def _again(case: Case, wanted: Picture) -> Outcome:
 def _reason(found: Picture, wanted: Picture, ended: Ended) -> str:
     if not ended.ok:
         return f"every `up` fails: {ended.complaint}"
-    twice = any(count > wanted.rows.get(table, 0) for table, count in found.rows.items())
+    twice = found.has_more_rows(wanted)
     return "`up` exits 0, but rows are there twice" if twice else "`up` exits 0, half applied"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,11 +11,14 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from bench.runner.child import Cost, cost
+from bench.server import administer, own_server
 from bench.tools import Action, Migration, Tool
-from catalog.embedded import EmbeddedServer, embedded_bindir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from catalog.embedded import EmbeddedServer
 
 STEPS: dict[str, Action] = {"up": "up", "again": "up", "status": "status", "down": "down"}
 """What is done with a new database, and how; `again` has nothing to do."""
@@ -89,19 +90,17 @@ class Trials:
         if not folder.exists():
             folder.mkdir()
             tool.write(folder, migrations)
-        with psycopg.connect(self.conninfo, autocommit=True) as connection:
-            for statement in ("DROP DATABASE IF EXISTS {}", "CREATE DATABASE {}"):
-                connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
-            # What was left to be written is nobody's, from here on.
-            connection.execute("CHECKPOINT")
+        administer(
+            self._server,
+            sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)),
+            sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)),
+            sql.SQL("CHECKPOINT"),  # what was left to be written is nobody's, from here on
+        )
         return Trial(tool, folder, migrations, make_conninfo(self.conninfo, dbname=name))
 
 
 @contextmanager
 def trials() -> Iterator[Trials]:
     """Such a place, for as long as it is entered."""
-    with TemporaryDirectory(prefix="catalog-bench-", dir="/tmp") as home:
-        Path(home).chmod(0o755)
-        (projects := Path(home) / "projects").mkdir()
-        with EmbeddedServer(Path(home) / "server", bindir=embedded_bindir()) as server:
-            yield Trials(server, projects)
+    with own_server() as (server, folder):
+        yield Trials(server, folder)
