@@ -24,7 +24,11 @@ class Wire:
         self.conninfo = make_conninfo(conninfo, host=self._folder.name)
         """Leads to the same database, by way of this wire."""
         self.answers: list[str] = []
-        """How each answer of the server left the session: `I` means in no transaction."""
+        """How each answer of the server left the session: `I` means in no transaction.
+
+        The one that ends a connection's start is not among them: a pool makes connections when it
+        likes, one of them after all that a test has asked for, perhaps.
+        """
         self._quiet = threading.Event()
         self._awake_at = 0.0
         self._open: list[socket.socket] = []
@@ -74,22 +78,26 @@ class Wire:
                 self._start(self._pass_on, server, client, True)
 
     def _pass_on(self, source: socket.socket, target: socket.socket, count: bool) -> None:
-        unread = b""
+        unread, started = b"", False
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 time.sleep(max(0.0, self._awake_at - time.monotonic()))
                 if self._quiet.is_set():
                     continue
                 if count:
-                    unread = self._count(unread + data)
+                    states, unread = _ends_of_answers(unread + data)
+                    self.answers += states if started else states[1:]
+                    started = started or bool(states)
                 target.sendall(data)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_RDWR)
 
-    def _count(self, data: bytes) -> bytes:
-        """Note each ReadyForQuery, which ends an answer; return the beginning of a message."""
-        while len(data) >= 5 and len(data) > (length := int.from_bytes(data[1:5], "big")):
-            if data[:1] == b"Z":
-                self.answers.append(data[5:6].decode())
-            data = data[length + 1 :]
-        return data
+
+def _ends_of_answers(data: bytes) -> tuple[list[str], bytes]:
+    """What each ReadyForQuery says, which ends an answer, and the beginning of a message."""
+    states = []
+    while len(data) >= 5 and len(data) > (length := int.from_bytes(data[1:5], "big")):
+        if data[:1] == b"Z":
+            states.append(data[5:6].decode())
+        data = data[length + 1 :]
+    return states, data
