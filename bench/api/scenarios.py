@@ -105,7 +105,7 @@ class Scenario:
     def rounds(self, *, quick: bool) -> int:
         """How many are enough; where latency decides, it is the same each time."""
         if quick:
-            return 3 if self.is_far else 5
+            return 3 if self.is_far else 6
         return 7 if self.targets else 5
 
 

@@ -101,7 +101,7 @@ def _leaves_locks(case: Case) -> bool:
 
 def crowds(*, quick: bool) -> list[Scenario]:
     """All three."""
-    size, times = (6, 1) if quick else (16, 3)
+    size, times = (4, 1) if quick else (16, 3)
     return [
         Scenario(
             "at once",

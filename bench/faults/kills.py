@@ -113,7 +113,7 @@ def _reason(found: Picture, wanted: Picture, ended: Ended) -> str:
 
 def kills(ground: Ground, tools: Sequence[Tool], *, quick: bool) -> list[Scenario]:
     """Both."""
-    times = 6 if quick else 50
+    times = 5 if quick else 50
     return [
         Scenario(
             "killed",

@@ -36,7 +36,7 @@ def ratios(outcome: Outcome) -> dict[str, float]:
 
 def table_of_times(outcome: Outcome) -> Table:
     """Seconds of each step with the extremes, theirs to ours, and what the machine gave for it."""
-    steps = outcome.scenario.steps
+    steps = tuple(dict.fromkeys(outcome.scenario.steps))
     header = [""]
     for step in steps:
         header += [f"{_TITLES[step]}, s", "to ours"]
