@@ -2,7 +2,8 @@
 
     python -m bench.delay FOLDER SOCKET_FOLDER SECONDS
 
-listens on Postgres' socket in the first folder, and stands for the one in the second.
+listens on Postgres' socket in the first folder, and stands for the one in the second, until its
+standard input ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SOCKET = ".s.PGSQL.5432"
 
 
 async def serve(folder: Path, server: Path, round_trip: float) -> None:
-    """Stand for the server, for ever."""
+    """Stand for the server, until standard input ends."""
     loop = asyncio.get_running_loop()
 
     async def carry(reader: StreamReader, writer: StreamWriter) -> None:
@@ -37,7 +38,7 @@ async def serve(folder: Path, server: Path, round_trip: float) -> None:
 
     listener = await asyncio.start_unix_server(connected, folder / SOCKET, backlog=100)
     async with listener:
-        await listener.serve_forever()
+        await asyncio.to_thread(sys.stdin.read)  # it ends with who started this, in whatever way
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,13 +109,15 @@ def library() -> Iterator[Library]:
 @contextmanager
 def far_away(socket_folder: str, round_trip: float) -> Iterator[tuple[str, int]]:
     """A folder with a socket from which that one is a round trip away, and the process between."""
-    with tempfile.TemporaryDirectory(prefix="catalog-far-", dir="/tmp") as folder:
+    with ExitStack() as entered:
+        folder = entered.enter_context(
+            tempfile.TemporaryDirectory(prefix="catalog-far-", dir="/tmp")
+        )
         command = [sys.executable, "-m", "bench.delay", folder, socket_folder, str(round_trip)]
-        process = subprocess.Popen(command, cwd=ROOT)
-        try:
-            while not (Path(folder) / SOCKET).exists():
-                time.sleep(0.01)
-            yield folder, process.pid
-        finally:
-            process.terminate()
-            process.wait()
+        process = entered.enter_context(subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE))
+        entered.callback(process.terminate)
+        while not (Path(folder) / SOCKET).exists():
+            if process.poll() is not None:
+                sys.exit("bench.delay does not start")
+            time.sleep(0.01)
+        yield folder, process.pid

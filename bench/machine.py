@@ -15,6 +15,7 @@ from bench.packages import SOURCES, versions
 from bench.server import own_server
 from catalog.settings import ROOT
 
+_PACKAGES = ("psycopg-pool", "starlette", "uvicorn", "httptools", "uvloop")
 _SETTINGS = (
     *("shared_buffers", "work_mem", "max_connections", "fsync", "synchronous_commit"),
     *("full_page_writes", "wal_level", "jit"),
@@ -29,8 +30,8 @@ def facts() -> dict[str, str]:
         "Machine": f"{_processor()}, {os.cpu_count()} cores, {pages / 2**30:.0f} GiB, "
         f"{platform.system()} {platform.release()}",
         "Postgres": _postgres(),
-        "This project": f"Python {platform.python_version()}, psycopg {psycopg.__version__},"
-        f" uvicorn {version('uvicorn')}, Starlette {version('starlette')}",
+        "This project": f"Python {platform.python_version()}, psycopg {psycopg.__version__}"
+        f" ({psycopg.pq.__impl__}), {', '.join(f'{name} {version(name)}' for name in _PACKAGES)}",
         "Run by": f"Node.js {_said(['node', '--version'])}, "
         f"{_said(['wrk', '--version']).partition(' [')[0]}, "
         f"{_said(['pgbouncer', '--version']).splitlines()[0]}",

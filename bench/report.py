@@ -114,8 +114,7 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    if table.title:
-        yield from ("", f"### {table.title}")
+    yield from ("", f"### {table.title}")
     yield ""
     yield from _rows(table.header, table.rows)
     for note in table.notes:

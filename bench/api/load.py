@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import processes
+from bench.answers import answer
 from catalog.settings import ROOT
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from bench.contenders import Running
 
 _PAUSE = 0.05  # seconds in which a server that works uses a tick
+_MEASURABLE = 0.03  # seconds of a processor: Linux counts hundredths
+_FEW = 300  # requests, of which one in a hundred is no more than the slowest ones
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,10 @@ class Sample:
     """Milliseconds, as is p99. Not known if some had to wait longer than it was asked for, nor of
     pgbench, which has no server either."""
     p99: float | None
+    """Nor known of a few requests."""
     cpu: float | None
-    """Seconds of the server for 1,000 requests."""
-    postgres: float
+    """Seconds of the server for 1,000 requests, if they can be told from none."""
+    postgres: float | None
     """The same of Postgres."""
     resident: float | None
     """The server's memory, in MB."""
@@ -61,7 +65,8 @@ def load(one: Running, path: str, ids: int, connections: int, meanwhile: Meanwhi
     """Ask for some seconds, with random ids behind the path if there are any.
 
     Every answer has to be good, or the run ends here. What is under way in the end, one request for
-    each connection, is waited for: it is not to meet who comes next.
+    each connection, is waited for: it is not to meet who comes next. One more is asked for, whose
+    answer comes after theirs.
     """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{meanwhile.seconds}", "--timeout", "20s"]
     command += ["-s", str(ROOT / "bench/api/load.lua"), one.url + path]
@@ -73,14 +78,15 @@ def load(one: Running, path: str, ids: int, connections: int, meanwhile: Meanwhi
         sys.exit(f"{one.contender.title} fails:\n{said}")
     all_answered = requests >= connections
     resident = processes.resident(one.pid)
+    answer(one, f"{path}1" if ids else path)
     _settle(one.pid)
     return Sample(
         requests=requests,
         rate=requests / summary["seconds"],
         p50=summary["p50"] if all_answered else None,
-        p99=summary["p99"] if all_answered else None,
-        cpu=spent.server / requests * 1000,
-        postgres=spent.postgres / requests * 1000,
+        p99=summary["p99"] if all_answered and requests >= _FEW else None,
+        cpu=_per_thousand(spent.server, requests),
+        postgres=_per_thousand(spent.postgres, requests),
         resident=resident,
         between=spent.between,
         others=spent.others,
@@ -89,8 +95,11 @@ def load(one: Running, path: str, ids: int, connections: int, meanwhile: Meanwhi
 
 def query(pgbench: Path, script: Path, conninfo: str, clients: int, meanwhile: Meanwhile) -> Sample:
     """Let Postgres run a prepared statement for some seconds."""
-    command = [str(pgbench), "-n", "-Mprepared", f"-c{clients}", "-j1", f"-T{meanwhile.seconds}"]
-    said, spent = _run([*command, "-f", str(script), conninfo], None, meanwhile)
+    # A thread prepares the statements of its clients one after the other, and waits for each.
+    threads = clients if meanwhile.between else 1
+    command = [str(pgbench), "-n", "-Mprepared", f"-c{clients}", f"-j{threads}"]
+    command += [f"-T{meanwhile.seconds}", "-f", str(script), conninfo]
+    said, spent = _run(command, None, meanwhile)
     done, rate = re.search(r"processed: (\d+)", said), re.search(r"tps = ([\d.]+)", said)
     if not (done and rate and "failed transactions: 0 " in said):
         sys.exit(f"pgbench fails:\n{said}")
@@ -100,7 +109,7 @@ def query(pgbench: Path, script: Path, conninfo: str, clients: int, meanwhile: M
         p50=None,
         p99=None,
         cpu=None,
-        postgres=spent.postgres / int(done[1]) * 1000,
+        postgres=_per_thousand(spent.postgres, int(done[1])),
         resident=None,
         between=spent.between,
         others=spent.others,
@@ -125,7 +134,12 @@ def _run(command: list[str], server: int | None, meanwhile: Meanwhile) -> tuple[
         now - then for now, then in zip(_used(server, meanwhile), before, strict=True)
     )
     others = (everybody - served - postgres - between - ours) / took / (os.cpu_count() or 1)
-    return done.stdout, _Spent(served, postgres, between / took, others)
+    # It is the rest of figures of which some are rounded.
+    return done.stdout, _Spent(served, postgres, between / took, max(0.0, others))
+
+
+def _per_thousand(seconds: float, requests: int) -> float | None:
+    return seconds / requests * 1000 if seconds >= _MEASURABLE else None
 
 
 def _used(server: int | None, meanwhile: Meanwhile) -> tuple[float, ...]:

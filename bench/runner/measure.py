@@ -6,6 +6,7 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bench.library import ROUND_TRIP
 from bench.progress import say
 from bench.results import Bars, Panel, Section, Target
 from bench.runner.rounds import OURS, Scenario, rounds
@@ -61,7 +62,7 @@ FIFTY = Scenario(
     50,
     rounds=5,
     tools=_TIMED,
-    round_trip=0.02,
+    round_trip=ROUND_TRIP,
     back={"dbmate": 10},
 )
 # The fewest rounds that have a median; waiting is most of the way's, so that one is enough.
@@ -83,9 +84,9 @@ the tables are counted. Of 10 and 100 migrations, `up` with nothing to do and `s
 twice in a round. Given are the medians and the extremes; ratios are medians of the rounds' own,
 theirs to ours: above 1, ours is faster. dbmate and `psql` are programs that start in hundredths of
 a second, and Python takes about two tenths: where there is next to nothing to do, that is all the
-difference, and no ratio is given.
+difference.
 
-Postgres is on a Unix socket, with its default settings: what is committed is on the disk.
+Postgres is on a Unix socket, with its default settings: what is committed is where `/tmp` is.
 
 CPU and memory are those of the tool and its children, without Postgres'. Round trips are counted by
 a proxy that reads the protocol, in runs of their own, connecting apart.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from bench.figures import paired
 from bench.library import far_away
 from bench.progress import say
 from bench.runner.trial import STEPS
@@ -37,7 +38,7 @@ class Scenario:
     back: dict[str, int] = field(default_factory=dict)
     """Who takes back fewer than all, and how many."""
     at_once: frozenset[tuple[str, str]] = frozenset()
-    """Who is through with which step in hundredths of a second, of which a ratio means nothing."""
+    """Who is through with which step in hundredths of a second: two runs need not agree on it."""
 
     def taken_back(self, tool: str) -> int:
         """How many its `down` takes back."""
@@ -58,15 +59,15 @@ class Outcome:
     def ratio(self, tool: str, step: str, *, to: str = OURS) -> float | None:
         """The median of the rounds' ratios, or that of the medians if one had rounds alone.
 
-        `None` where there is none that means anything.
+        `None` where one has nothing for it, or has done less.
         """
         theirs, others = self.seconds(tool, step), self.seconds(to, step)
         has_done_less = step == "down" and tool in self.scenario.back
-        if not theirs or not others or has_done_less or (tool, step) in self.scenario.at_once:
+        if not theirs or not others or has_done_less:
             return None
         if len(theirs) != len(others):
             return median(theirs) / median(others)
-        return median(one / other for one, other in zip(theirs, others, strict=True))
+        return median(paired(theirs, others))
 
 
 def rounds(scenario: Scenario, place: Trials) -> Outcome:

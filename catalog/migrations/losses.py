@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from catalog.migrations.scanner import Statement, Token
 
 # The statistics know of rows that no ANALYZE has counted yet. A partitioned table has its rows in
-# its leaves. An array is looked up in the index; with OR, each table cost a walk through all of
-# pg_class.
+# its leaves, and once it is analyzed itself their sum on top. An array is looked up in the index;
+# with OR, each table cost a walk through all of pg_class.
 _ESTIMATE = """
     SELECT sum(CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
                     ELSE class.reltuples::bigint END)
@@ -26,13 +26,14 @@ _ESTIMATE = """
                SELECT to_regclass({table})::oid
                UNION ALL
                SELECT relid::oid FROM pg_partition_tree(to_regclass({table}))
-           ));
+           ))
+       AND class.relkind <> 'p';
 """
 _ESTIMATE_OF_SCHEMA = """
     SELECT sum(CASE WHEN class.reltuples < 0 THEN pg_stat_get_live_tuples(class.oid)
                     ELSE class.reltuples::bigint END)
       FROM pg_class AS class
-     WHERE class.relnamespace = to_regnamespace({table}) AND class.relkind IN ('r', 'p');
+     WHERE class.relnamespace = to_regnamespace({table}) AND class.relkind = 'r';
 """
 _TAKES_AWAY = ("DROP", "DELETE", "TRUNCATE", "ALTER")
 _KEEPS_COLUMN = ("CONSTRAINT", "NOT", "DEFAULT", "IDENTITY", "EXPRESSION")

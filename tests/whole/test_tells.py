@@ -633,7 +633,7 @@ def test_a_schema_and_partitions_are_counted_with_all_they_hold(project: Project
         }
     )
     project.succeed("up")
-    project.query("ANALYZE s.a; ANALYZE p1; ANALYZE p2")
+    project.query("ANALYZE")  # which counts a partitioned table, too, on top of its leaves
 
     shown = on_terminal(project, "down", answer="n\n")
 

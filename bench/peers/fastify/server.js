@@ -3,7 +3,9 @@
 const fastify = require("fastify")();
 const { Pool } = require("pg");
 
-const pool = new Pool(); // PGHOST, PGUSER and PGDATABASE say where
+// PGHOST, PGUSER and PGDATABASE say where. The turns of the others take longer than the ten seconds
+// after which it would close what is idle.
+const pool = new Pool({ idleTimeoutMillis: 60_000 });
 
 const time = { type: "string", format: "date-time" };
 
