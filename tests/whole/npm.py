@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 from tests.whole.guides import run
+from tests.whole.sharing import shared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +16,7 @@ if TYPE_CHECKING:
 
 def installed(source: Path, factory: pytest.TempPathFactory) -> Path:
     """A copy of that folder with the packages that its lock names."""
-    folder = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    copy = folder / f"npm-{source.name}"
-    with copy.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with shared(f"npm-{source.name}", factory) as copy:
         if not copy.exists():
             install(source, copy)
     return copy
