@@ -86,7 +86,8 @@ theirs to ours: above 1, ours is faster. dbmate and `psql` are programs that sta
 a second, and Python takes about two tenths: where there is next to nothing to do, that is all the
 difference.
 
-Postgres is on a Unix socket, with its default settings: what is committed is where `/tmp` is.
+Postgres is on a Unix socket, with its default settings: what is committed is on the
+disk, unless `/tmp` is memory.
 
 CPU and memory are those of the tool and its children, without Postgres'. Round trips are counted by
 a proxy that reads the protocol, in runs of their own, connecting apart.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from catalog.api.page import FILES, GREETING
+from catalog.api.page import FILES, GREETING, PAGE
 from tests.serving import served
 
 if TYPE_CHECKING:
@@ -28,17 +28,18 @@ def test_a_browser_gets_the_page_and_everybody_else_the_greeting(client: httpx.C
     greeting = client.get("/")
 
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.content == FILES["index.html"]
+    assert page.content == FILES[PAGE]
     assert greeting.headers["content-type"] == "text/plain; charset=utf-8"
     assert greeting.text == GREETING
     assert {page.headers["vary"], greeting.headers["vary"]} == {"Accept"}
 
 
 def test_all_that_the_page_names_is_there(client: httpx.Client) -> None:
-    for name in set(FILES) - {"index.html"}:
+    for name in set(FILES) - {PAGE}:
         assert client.get(f"/page/{name}").content == FILES[name]
-    for path in ("/page/none", "/page/", "/page", "/page/__init__.py", "/page/%2e%2e/app.py"):
-        assert client.get(path).status_code == 404
+    for name in (PAGE, "none", "", "__init__.py", "%2e%2e/app.py"):
+        assert client.get(f"/page/{name}").status_code == 404
+    assert client.get("/page").status_code == 404
 
 
 def test_a_browser_keeps_it_until_it_changes(client: httpx.Client) -> None:

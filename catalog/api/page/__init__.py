@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 GREETING = "Hello World! This is a book catalog."
+PAGE = "index.html"
 
 _MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -52,14 +53,14 @@ async def page_or_greeting(request: Request[Any]) -> Response:
     """`GET /`: the page for a browser, the greeting for everybody else."""
     accept = ",".join(request.headers.getlist("accept"))
     if prefers_html(accept):
-        return _file(request, "index.html", _VARY)
+        return _file(request, PAGE, _VARY)
     return PlainTextResponse(GREETING, headers=_VARY)
 
 
 async def file(request: Request[Any]) -> Response:
     """`GET /page/{name}`: what belongs to the page."""
     name = request.path_params["name"]
-    if name not in FILES:
+    if name not in FILES or name == PAGE:  # what the page names, it names from "/"
         return not_found(request)
     return _file(request, name, {})
 
