@@ -105,8 +105,8 @@ class Scenario:
     def rounds(self, *, quick: bool) -> int:
         """How many are enough; where latency decides, it is the same each time."""
         if quick:
-            return 3 if self.is_far else 6
-        return 7 if self.targets else 5
+            return 2 if self.is_far else 5
+        return 6 if self.targets else 5
 
 
 _TARGETS: dict[tuple[str, int, bool], dict[str, float]] = {

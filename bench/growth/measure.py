@@ -30,9 +30,9 @@ _HOW = """\
 `GET /authors` with more and more authors, asked for by one client, which reads the answer from a
 socket and keeps nothing of it. At each size the servers are new; each answers once to warm up, by
 which the answers are compared (the same bytes; those of FastAPI with their times cut to
-milliseconds), and then once in each round, in turns: medians of five rounds (of three at a
-million), with the extremes. Where a list is short, a round is the median of several requests. The
-time of psql includes its start."""
+milliseconds), and then in each round, in turns: medians of five rounds (of three at a million, and
+with `--quick`), with the extremes. Where a list is short, a round is the median of several
+requests, and with this project always of three or more. The time of psql includes its start."""
 
 _MEMORY = """\
 Memory is the process' resident memory: before is after one request for `/books/1`, the peak is the
@@ -50,7 +50,7 @@ def measure(*, quick: bool) -> Section:
         for size in sizes:
             say(f"growth: making {size:,} authors")
             database.make(str(size), authors=size)
-            times = 3 if size > _LONG else 5
+            times = 3 if quick or size > _LONG else 5
             found[size] = rounds.at(size, database, times)
         extremes = rounds.extremes(sizes[-1], database)
     return _section(found, extremes)
