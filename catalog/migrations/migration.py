@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -248,7 +249,10 @@ def load_migrations(directory: Path) -> list[Migration]:
     """
     shown = Path(_shown(directory))
     try:
-        files = sorted(path for path in directory.iterdir() if path.name.lower().endswith(".sql"))
+        files = sorted(
+            (path for path in directory.iterdir() if path.name.lower().endswith(".sql")),
+            key=attrgetter("name"),  # to compare paths takes long
+        )
     except OSError as exc:
         reason = (exc.strerror or str(exc)).lower()
         raise FilesInvalid(
@@ -334,7 +338,7 @@ def _read(path: Path) -> str:
     Raises:
         ValueError: It is not UTF-8, or holds a NUL byte, which Postgres takes in no text.
     """
-    if path.exists() and not path.is_file():
+    if not path.is_file() and path.exists():
         raise ValueError("it is not a file")
     try:
         text = path.read_bytes().decode("utf-8-sig")

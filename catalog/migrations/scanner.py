@@ -89,7 +89,9 @@ class Statement:
 
     def begins(self, *words: str) -> bool:
         """Whether these are its first words."""
-        return self.first_words(len(words)) == words
+        # Its text begins with the first one; mostly that is another.
+        starts = self.text[: len(words[0])].upper() == words[0]
+        return starts and self.first_words(len(words)) == words
 
 
 def tokens(text: str, offset: int = 0) -> Iterator[Token]:
