@@ -79,9 +79,8 @@ def _home_of_this_run() -> Path:
     """
     memory = Path("/dev/shm")
     has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
-    return (
-        memory if has_room else Path(tempfile.gettempdir())
-    ) / f"catalog-tests-{uuid.uuid4().hex}"
+    folder = memory if has_room else Path(tempfile.gettempdir())
+    return folder / f"catalog-tests-{uuid.uuid4().hex}"
 
 
 def _server_home(config: pytest.Config) -> Path:
@@ -105,8 +104,7 @@ def embedded_server(pytestconfig: pytest.Config) -> Iterator[EmbeddedServer]:
     """The run's server, shared by all workers; it stops with the last of them."""
     # Nothing here outlives the run, so nothing has to reach the disk.
     fast = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    small = {"max_wal_size": "256MB"}
-    settings = {**fast, **small, "max_connections": "300"}
+    settings = {**fast, "max_wal_size": "256MB", "max_connections": "300"}
     with EmbeddedServer(
         _server_home(pytestconfig), bindir=embedded_bindir(), settings=settings
     ) as server:
